@@ -1,0 +1,318 @@
+"""One trial, one patient, one day: evaluate the defines, judge what the data allow, lay attestations over, sum up.
+
+Error policy: a define that fails at run time makes its own criterion unknown(not-computed) and leaves the others;
+the error goes into `Assessment.failures` for the log. A type that could not be got makes what reads it unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final
+
+from cds_service.eligibility import evidence as shown
+from cds_service.eligibility.assessment import (
+    NOT_APPLICABLE,
+    Assessment,
+    CriterionResult,
+    overall_status,
+)
+from cds_service.eligibility.attestation import Answers, attest, read_answers
+from cds_service.eligibility.catalog import LoadedTrial
+from cds_service.eligibility.needs import ATTESTATIONS
+from cds_service.eligibility.trial import Criterion, Order
+from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Verdict
+from cds_service.elm import Date, DateTime, Result, Retriever
+from cds_service.records.record import COMPLETE, NOT_OFFERED, Acquired, PatientRecord
+
+# An unknown for one of these reasons asks for the test; the reflex tests stand for the others.
+_WANTS_TEST: Final = frozenset(
+    {
+        "missing-data", "stale-data", "future-dated", "preliminary-only", "unit-missing", "unit-mismatch",
+        "implausible-value", "no-reference-range", "text-only", "partial-date", "not-offered",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A criterion's verdict with the resources that it rests on."""
+
+    verdict: Verdict
+    resources: tuple[Mapping[str, Any], ...] = ()
+
+
+def assess(
+    loaded: LoadedTrial,
+    record: PatientRecord,
+    retriever: Retriever,
+    *,
+    as_of: date,
+    now: DateTime,
+    provenance: Mapping[str, str],
+) -> Assessment:
+    """The Assessment of one trial for one normalised record. `now` is as_of's noon at the site's offset."""
+    deceased, warnings = is_deceased(record.patient, as_of)
+    if deceased:
+        return _not_applicable(loaded, record, as_of, provenance, warnings)
+    results = _evaluate(loaded, record, retriever, as_of, now)
+    ids = frozenset(c.id for c in loaded.trial.criteria)
+    answers = read_answers(record.of_type(ATTESTATIONS), ids, as_of)
+    verdicts: dict[str, Verdict] = {}
+    failures = tuple(result.error for result in results.values() if result.error is not None)
+    for criterion in loaded.trial.criteria:
+        if criterion.same_as is None:
+            verdicts[criterion.id] = _judge(loaded, criterion, results, record, answers, as_of)
+    criteria = tuple(CriterionResult(c, verdicts[c.same_as or c.id]) for c in loaded.trial.criteria)
+    participates = _participates(loaded, results)
+    status = overall_status(criteria)
+    assessment = Assessment(
+        trial=loaded.trial,
+        patient=record.patient_reference,
+        as_of=as_of,
+        status=status,
+        card=_card_due(verdicts[loaded.trial.gate], participates),
+        criteria=criteria,
+        data=account(loaded, record),
+        provenance=provenance,
+        warnings=(*record.warnings, *warnings, *answers.warnings, *_retrieval_warnings(loaded, record)),
+        failures=failures,
+    )
+    return replace(assessment, notes=_notes(assessment, participates))
+
+
+def gate_open(
+    loaded: LoadedTrial, record: PatientRecord, retriever: Retriever, *, as_of: date, now: DateTime
+) -> bool:
+    """Whether the rest of the chart is worth asking for: alive, with evidence of the condition so far."""
+    if is_deceased(record.patient, as_of)[0]:
+        return False
+    gate = loaded.trial.criterion(loaded.trial.gate)
+    results = _evaluate(loaded, record, retriever, as_of, now, only=gate)
+    verdict = _judge(loaded, gate, results, record, Answers({}, ()), as_of)
+    return _card_due(verdict, False)
+
+
+def is_deceased(patient: Mapping[str, Any], as_of: date) -> tuple[bool, tuple[str, ...]]:
+    """Whether the patient has died by `as_of`, with warnings. A partial date of death counts as death by then."""
+    flag, when = patient.get("deceasedBoolean"), patient.get("deceasedDateTime")
+    if flag is True or (isinstance(flag, str) and flag.strip().lower() == "true"):
+        return True, ()
+    if isinstance(when, str) and when:
+        first = when[:10] + "-01-01"[len(when[:10]) - 4 :] if len(when) < 10 else when[:10]
+        try:
+            died = date.fromisoformat(first)
+        except ValueError:
+            return True, ("The date of death is not readable; the patient is taken as deceased.",)
+        if died > as_of:
+            return False, ("The date of death lies after the screening day: a data error.",)
+        return True, ()
+    if flag not in (None, False) or when is not None:
+        return False, ("Patient.deceased is not readable.",)
+    return False, ()
+
+
+def account(loaded: LoadedTrial, record: PatientRecord) -> dict[str, Acquired]:
+    """How each resource type that the trial reads was obtained, with whatever else the record accounts for."""
+    return {kind: record.state(kind) for kind in sorted(loaded.needs.all | set(record.account))}
+
+
+def _evaluate(
+    loaded: LoadedTrial,
+    record: PatientRecord,
+    retriever: Retriever,
+    as_of: date,
+    now: DateTime,
+    only: Criterion | None = None,
+) -> dict[str, Result]:
+    criteria = loaded.trial.criteria if only is None else (only,)
+    defines = [c.define for c in criteria if c.define is not None]
+    if only is None and loaded.trial.participation is not None:
+        defines.append(loaded.trial.participation)
+    parameters = {**loaded.trial.parameters, "ScreeningDate": Date(as_of.year, as_of.month, as_of.day)}
+    return loaded.library.evaluate(
+        defines, retriever=retriever, patient=record.patient, parameters=parameters, now=now
+    )
+
+
+def _judge(
+    loaded: LoadedTrial,
+    criterion: Criterion,
+    results: Mapping[str, Result],
+    record: PatientRecord,
+    answers: Answers,
+    as_of: date,
+) -> Verdict:
+    if criterion.define is None:
+        computed = Computed(Verdict(UNKNOWN, reasons=("not-computed",), notes=("not computed yet",)))
+    else:
+        result = results[criterion.define]
+        computed = _computed(criterion, result, record)
+        computed = replace(computed, verdict=_allowed_by_data(loaded, criterion, computed, result, record))
+    verdict = attest(
+        criterion,
+        computed.verdict,
+        answers.latest.get(criterion.id),
+        shown.newest_day(computed.resources),
+        as_of,
+    )
+    verdict = _allowed_by_attestations(criterion, verdict, record)
+    return _with_advice(loaded, criterion, verdict)
+
+
+def _computed(criterion: Criterion, result: Result, record: PatientRecord) -> Computed:
+    """The define's value as a verdict: a Boolean, or the tuple of ClinicalFacts; anything else failed to run."""
+    blocking = criterion.tier == "A"
+    if result.error is not None:
+        return Computed(_failed(blocking))
+    value = result.value
+    if value is None:
+        return Computed(Verdict(UNKNOWN, reasons=("missing-data",), blocking=blocking))
+    if isinstance(value, bool):
+        found = shown.present(result.resources, record)
+        return Computed(
+            Verdict(MET if value else NOT_MET, basis="explicit" if found else "no-evidence", evidence=found),
+            result.resources,
+        )
+    try:
+        return _from_tuple(value, blocking, record)
+    except (KeyError, TypeError, ValueError):
+        return Computed(_failed(blocking))
+
+
+def _failed(blocking: bool) -> Verdict:
+    note = "the computation of this criterion failed; the log says where"
+    return Verdict(UNKNOWN, reasons=("not-computed",), notes=(note,), blocking=blocking)
+
+
+def _from_tuple(value: Mapping[str, Any], blocking: bool, record: PatientRecord) -> Computed:
+    resources = tuple(r for r in value.get("evidence") or () if r is not None)
+    blocks = value.get("blocking")
+    verdict = Verdict(
+        status=value["status"],
+        basis=value.get("basis"),
+        reasons=tuple(r for r in value.get("reasons") or () if r is not None),
+        likely=value.get("likely"),
+        notes=tuple(n for n in value.get("notes") or () if n is not None),
+        evidence=shown.present(resources, record),
+        blocking=blocking if blocks is None else bool(blocks),
+        attestable=value.get("attestable") is not False,
+    )
+    if verdict.status != UNKNOWN and any(shown.has_unknown_modifier(r) for r in resources):
+        note = "a resource carries a modifier extension that this service does not know"
+        verdict = replace(
+            _undecided(verdict, "ambiguous-code"), likely=verdict.status, notes=(*verdict.notes, note)
+        )
+    return Computed(verdict, resources)
+
+
+def _undecided(verdict: Verdict, *reasons: str) -> Verdict:
+    """The verdict as unknown, for these reasons first; an unknown keeps its own reasons behind them."""
+    earlier = verdict.reasons if verdict.status == UNKNOWN else ()
+    kept = tuple(r for r in earlier if r not in reasons and r != "missing-data")
+    likely = verdict.likely if verdict.status == UNKNOWN else None
+    return replace(verdict, status=UNKNOWN, basis=None, reasons=(*reasons, *kept), likely=likely)
+
+
+def _allowed_by_data(
+    loaded: LoadedTrial, criterion: Criterion, computed: Computed, result: Result, record: PatientRecord
+) -> Verdict:
+    """What the data's completeness leaves of a verdict (clinical-spec §1.2: failures and types not offered)."""
+    verdict = computed.verdict
+    read = result.types if criterion.lazy else loaded.needs.by_criterion[criterion.id]
+    states = {kind: record.state(kind) for kind in read}
+    failed = sorted(k for k, s in states.items() if s.state not in (COMPLETE, NOT_OFFERED))
+    if failed:
+        likely = verdict.status if verdict.basis in ("explicit", "computed") else None
+        note = "could not be read completely: " + ", ".join(failed)
+        undecided = _undecided(verdict, "retrieval-failed")
+        return replace(undecided, likely=undecided.likely or likely, notes=(*verdict.notes, note))
+    absent = sorted(k for k, s in states.items() if s.state == NOT_OFFERED)
+    if absent and (verdict.basis == "no-evidence" or "missing-data" in verdict.reasons):
+        note = "not available electronically here: ask the patient (" + ", ".join(absent) + ")"
+        return replace(_undecided(verdict, "not-offered"), notes=(*verdict.notes, note))
+    return verdict
+
+
+def _allowed_by_attestations(criterion: Criterion, verdict: Verdict, record: PatientRecord) -> Verdict:
+    """Answers that could not be read might have decided what the data leave open."""
+    state = record.state(ATTESTATIONS).state
+    if state in (COMPLETE, NOT_OFFERED) or criterion.lazy or not criterion.attestable:
+        return verdict
+    if verdict.basis in ("explicit", "computed"):
+        return verdict
+    note = "attestations could not be read completely"
+    undecided = _undecided(verdict, "retrieval-failed")
+    return replace(undecided, reasons=undecided.reasons, notes=(*verdict.notes, note))
+
+
+def _with_advice(loaded: LoadedTrial, criterion: Criterion, verdict: Verdict) -> Verdict:
+    """The question to ask and the tests to suggest, where the verdict leaves something to ask."""
+    open_question = verdict.status == UNKNOWN or verdict.basis == "no-evidence"
+    orders: tuple[Order, ...] = ()
+    if verdict.status == UNKNOWN and criterion.orders:
+        if not _WANTS_TEST.isdisjoint(verdict.reasons):
+            orders = tuple(loaded.trial.orders[code] for code in criterion.orders)
+        elif verdict.evidence and not verdict.attestable:
+            orders = tuple(loaded.trial.orders[code] for code in criterion.reflex_orders)
+    return replace(verdict, question=criterion.question if open_question else None, suggestions=orders)
+
+
+def _participates(loaded: LoadedTrial, results: Mapping[str, Result]) -> bool:
+    define = loaded.trial.participation
+    return define is not None and results[define].value is True
+
+
+def _card_due(gate: Verdict, participates: bool) -> bool:
+    """No card without evidence of the condition, nor to those who are or were in the trial (clinical-spec §1.2)."""
+    if participates or gate.status == NOT_MET:
+        return False
+    nothing_seen = gate.status == UNKNOWN and not gate.evidence
+    return not (nothing_seen and "retrieval-failed" in gate.reasons)
+
+
+def _notes(assessment: Assessment, participates: bool) -> tuple[str, ...]:
+    notes = []
+    if participates:
+        notes.append("already in, or through, this trial")
+    if assessment.excluded_by_boundary_only:
+        notes.append("excluded unless the PI rules otherwise")
+    if not assessment.card and not participates:
+        notes.append("no card is due: no evidence of the trial's condition")
+    if any("not-computed" in r.verdict.reasons for r in assessment.criteria):
+        notes.append("some criteria are not computed yet: see their rows")
+    return tuple(notes)
+
+
+def _retrieval_warnings(loaded: LoadedTrial, record: PatientRecord) -> tuple[str, ...]:
+    warnings = []
+    for kind, acquired in account(loaded, record).items():
+        if acquired.state not in (COMPLETE, NOT_OFFERED):
+            why = f" ({acquired.reason})" if acquired.reason else ""
+            warnings.append(
+                f"{kind}: {acquired.state}{why}. What needs it is unknown: try again, or check by hand."
+            )
+    return tuple(warnings)
+
+
+def _not_applicable(
+    loaded: LoadedTrial,
+    record: PatientRecord,
+    as_of: date,
+    provenance: Mapping[str, str],
+    warnings: tuple[str, ...],
+) -> Assessment:
+    verdict = Verdict(UNKNOWN, reasons=("not-computed",), notes=("not evaluated: the patient is deceased",))
+    return Assessment(
+        trial=loaded.trial,
+        patient=record.patient_reference,
+        as_of=as_of,
+        status=NOT_APPLICABLE,
+        card=False,
+        criteria=tuple(CriterionResult(c, verdict) for c in loaded.trial.criteria),
+        data=account(loaded, record),
+        provenance=provenance,
+        notes=("the patient is deceased: no further evaluation",),
+        warnings=(*record.warnings, *warnings),
+    )

@@ -1,0 +1,152 @@
+"""The trials that this service knows: packages read, their CQL compiled, once, at load.
+
+Error policy: whatever is wrong in a package (trial.toml, ELM, value sets, parameters) raises AuthoringError or
+ConfigurationError and stops the start; a service never runs with half a trial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Final
+
+from cds_service.eligibility.needs import LoadedNeeds, derive_needs
+from cds_service.eligibility.trial import Trial, read_trial
+from cds_service.elm import Library, Terminology, load_library
+from cds_service.errors import AuthoringError, ConfigurationError, NotFoundError
+
+_SHARED: Final = "common"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTrial:
+    """What a site's configuration says of one trial (design §5, `[trials.<id>]`)."""
+
+    recruiting_confirmed: date | None = None
+    contact: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTrial:
+    """A trial with its compiled library, the hash of its CQL, and what each criterion reads."""
+
+    trial: Trial
+    library: Library
+    cql_sha256: str
+    needs: LoadedNeeds
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All loaded trials by id, in order of their ids."""
+
+    loaded: Mapping[str, LoadedTrial]
+
+    @property
+    def trials(self) -> Mapping[str, Trial]:
+        return {trial_id: loaded.trial for trial_id, loaded in self.loaded.items()}
+
+    def get(self, trial_id: str) -> LoadedTrial:
+        """The trial of that id; NotFoundError names those that there are."""
+        try:
+            return self.loaded[trial_id]
+        except KeyError:
+            known = ", ".join(self.loaded) or "none"
+            raise NotFoundError(f"There is no trial {trial_id!r}; known trials: {known}.") from None
+
+
+def trial_folders(trials_dir: Path | None = None) -> Iterator[Traversable]:
+    """The folders of the built-in trials, then those of a site's own directory."""
+    roots: list[Traversable] = [files("cds_service") / "trials"]
+    if trials_dir is not None:
+        if not trials_dir.is_dir():
+            raise ConfigurationError(f"trials_dir: {trials_dir} is no directory")
+        roots.append(trials_dir)
+    for root in roots:
+        for folder in sorted(root.iterdir(), key=lambda entry: entry.name):
+            if folder.is_dir() and (folder / "trial.toml").is_file():
+                yield folder
+
+
+def load_catalog(
+    terminology: Terminology,
+    *,
+    trials_dir: Path | None = None,
+    sites: Mapping[str, SiteTrial] | None = None,
+) -> Catalog:
+    """Read and compile every trial. `sites`: by trial id, what the site sets."""
+    sites = sites or {}
+    loaded: dict[str, LoadedTrial] = {}
+    for folder in trial_folders(trials_dir):
+        entry = _load(folder, terminology, sites)
+        if entry.trial.id in loaded:
+            raise AuthoringError(f"{folder.name}: the trial id {entry.trial.id!r} stands in two packages")
+        loaded[entry.trial.id] = entry
+    if unknown := set(sites) - set(loaded):
+        raise ConfigurationError(f"[trials.{sorted(unknown)[0]}]: there is no such trial")
+    return Catalog(loaded)
+
+
+def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, SiteTrial]) -> LoadedTrial:
+    trial = read_trial(folder / "trial.toml")
+    shared = files("cds_service") / "trials"
+    sources = [
+        *_named(shared, ".elm.json"),
+        *_named(shared / _SHARED, ".elm.json"),
+        *_named(folder, ".elm.json"),
+    ]
+    library = load_library(
+        (source.read_bytes() for source in sources), main=trial.library, terminology=terminology
+    )
+    if absent := [c.id for c in trial.criteria if c.define and c.define not in library.defines]:
+        raise AuthoringError(f"{folder.name}/trial.toml: the CQL has no define for {', '.join(absent)}")
+    if trial.participation is not None and trial.participation not in library.defines:
+        raise AuthoringError(f"{folder.name}/trial.toml: the CQL has no define {trial.participation!r}")
+    site = sites.get(trial.id, SiteTrial())
+    trial = trial.configured(
+        recruiting_confirmed=site.recruiting_confirmed,
+        contact=site.contact,
+        parameters=_checked(trial, library, site.parameters),
+    )
+    return LoadedTrial(trial, library, _cql_hash(folder, shared / _SHARED), derive_needs(trial, library))
+
+
+def _checked(trial: Trial, library: Library, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The site's parameters, of the type of the trial's own; an unknown or mistyped one is a configuration error."""
+    checked = {}
+    for name, value in parameters.items():
+        place = f"[trials.{trial.id}.parameters] {name}"
+        if name not in trial.parameters:
+            known = ", ".join(sorted(trial.parameters))
+            raise ConfigurationError(f"{place}: there is no such parameter; there are {known}")
+        wanted = trial.parameters[name]
+        if (
+            isinstance(wanted, float)
+            and isinstance(value, (int, float, Decimal))
+            and not isinstance(value, bool)
+        ):
+            checked[name] = float(value)
+        elif type(value) is type(wanted):
+            checked[name] = value
+        else:
+            raise ConfigurationError(f"{place}: {type(wanted).__name__} wanted, {type(value).__name__} given")
+    return checked
+
+
+def _named(folder: Traversable, suffix: str) -> list[Traversable]:
+    return sorted((f for f in folder.iterdir() if f.name.endswith(suffix)), key=lambda f: f.name)
+
+
+def _cql_hash(*folders: Traversable) -> str:
+    digest = hashlib.sha256()
+    for folder in folders:
+        for source in _named(folder, ".cql"):
+            digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,170 @@
+"""How a FHIR resource is shown as evidence: reference, name, value, clinical date, status.
+
+Pure functions on R4 JSON. Whatever is missing or of the wrong type is left out; nothing here raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, Final
+
+from cds_service.eligibility.verdict import Evidence
+from cds_service.records.record import PatientRecord
+from cds_service.terminology.systems import CANONICAL
+
+DERIVATION: Final = f"{CANONICAL}/CodeSystem/derivation"
+# Elements that name the resource, in the order in which they are looked for.
+_NAMES: Final = ("code", "vaccineCode", "medicationCodeableConcept", "type", "category", "scope")
+# Elements that date it: (clinical dates first, administrative ones last).
+_DATES: Final = (
+    "effectiveDateTime", "effectiveInstant", "effectivePeriod", "performedDateTime", "performedPeriod",
+    "onsetDateTime", "onsetPeriod", "occurrenceDateTime", "occurrencePeriod", "timingDateTime", "timingPeriod",
+    "authored", "dateTime", "period", "recordedDate", "authoredOn", "recordedOn", "issued", "date",
+)  # fmt: skip
+
+
+def present(resources: Iterable[Any], record: PatientRecord) -> tuple[Evidence, ...]:
+    """The evidence list of these resources, each reference and name once, in their order."""
+    shown: dict[tuple[str, str, str | None], Evidence] = {}
+    for resource in resources:
+        if isinstance(resource, Mapping):
+            item = _present(resource, record)
+            shown.setdefault((item.reference, item.display, item.value), item)
+    return tuple(shown.values())
+
+
+def has_unknown_modifier(resource: Any) -> bool:
+    """Whether the mapping step found a modifierExtension on it, which may turn its meaning around."""
+    return isinstance(resource, Mapping) and _tagged(resource, "unknown-modifier")
+
+
+def newest_day(resources: Iterable[Any]) -> date | None:
+    """The newest clinical day among resources, a partial date at its last day; None when none is dated."""
+    days = [
+        day for r in resources if isinstance(r, Mapping) and (day := last_day(clinical_date(r))) is not None
+    ]
+    return max(days, default=None)
+
+
+def clinical_date(resource: Mapping[str, Any]) -> str | None:
+    """The FHIR date string by which a reader dates the resource (a Period by its end, else its start)."""
+    for name in _DATES:
+        value = resource.get(name)
+        if isinstance(value, Mapping):
+            value = value.get("end") or value.get("start")
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def last_day(value: str | None) -> date | None:
+    """The last day that a FHIR date or dateTime can mean; None for none or an unreadable one."""
+    if value is None:
+        return None
+    parts = value[:10].split("-")
+    try:
+        numbers = [int(part) for part in parts]
+        if len(numbers) == 3:
+            return date(*numbers)
+        year, month = numbers[0], numbers[1] if len(numbers) == 2 else 12
+        following = date(year + month // 12, month % 12 + 1, 1)
+        return date.fromordinal(following.toordinal() - 1)
+    except (ValueError, IndexError, TypeError):
+        return None
+
+
+def _present(resource: Mapping[str, Any], record: PatientRecord) -> Evidence:
+    original = record.original(resource)
+    # What was derived (a component, a percentage) is shown as it is, under the reference of what it came from.
+    shown = resource if _tagged(resource, None) and not _tagged(resource, "unknown-modifier") else original
+    kind = _text(original.get("resourceType")) or "Resource"
+    identifier = _text(original.get("id"))
+    return Evidence(
+        reference=f"{kind}/{identifier}" if identifier else kind,
+        display=_name(shown, kind),
+        value=_value(shown),
+        date=_day(clinical_date(shown)),
+        status=_status(shown),
+    )
+
+
+def _tagged(resource: Mapping[str, Any], code: str | None) -> bool:
+    meta = resource.get("meta")
+    tags = meta.get("tag") if isinstance(meta, Mapping) else None
+    if not isinstance(tags, (list, tuple)):
+        return False
+    return any(
+        isinstance(tag, Mapping)
+        and tag.get("system") == DERIVATION
+        and (code is None or tag.get("code") == code)
+        for tag in tags
+    )
+
+
+def _name(resource: Mapping[str, Any], kind: str) -> str:
+    if kind == "Patient":
+        return "Patient"
+    for name in _NAMES:
+        if words := concept_words(resource.get(name)):
+            return words
+    return kind
+
+
+def concept_words(concept: Any) -> str | None:
+    """The words of a CodeableConcept: its text, else a display, else a code; None when it has none."""
+    if isinstance(concept, (list, tuple)):
+        concept = concept[0] if concept else None
+    if not isinstance(concept, Mapping):
+        return None
+    if text := _text(concept.get("text")):
+        return text
+    codings = [c for c in concept.get("coding") or () if isinstance(c, Mapping)]
+    return next((d for c in codings if (d := _text(c.get("display")))), None) or next(
+        (d for c in codings if (d := _text(c.get("code")))), None
+    )
+
+
+def _value(resource: Mapping[str, Any]) -> str | None:
+    if resource.get("resourceType") == "Patient":
+        parts = [_text(resource.get("birthDate")), _text(resource.get("gender"))]
+        return ", ".join(part for part in parts if part) or None
+    for name, value in resource.items():
+        if name.startswith("value"):
+            return _shown_value(value)
+    return concept_words(resource.get("interpretation"))
+
+
+def _shown_value(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        if "numerator" in value or "denominator" in value:
+            return f"{_quantity(value.get('numerator'))}:{_quantity(value.get('denominator'))}"
+        if "low" in value or "high" in value:
+            return f"{_quantity(value.get('low'))} to {_quantity(value.get('high'))}"
+        if "coding" in value or "text" in value:
+            return concept_words(value)
+        return _quantity(value) or None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return None if value is None or isinstance(value, (list, tuple)) else str(value)
+
+
+def _quantity(value: Any) -> str:
+    if not isinstance(value, Mapping) or value.get("value") is None:
+        return ""
+    unit = value.get("unit") or value.get("code") or ""
+    return f"{value.get('comparator') or ''}{value['value']} {unit}".strip()
+
+
+def _day(value: str | None) -> str | None:
+    return value[:10] if value else None
+
+
+def _status(resource: Mapping[str, Any]) -> str | None:
+    if status := _text(resource.get("status")):
+        return status
+    return concept_words(resource.get("clinicalStatus"))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,50 @@
+"""What a trial needs to read: derived from the retrieves of its ELM, criterion by criterion (clinical-spec §2.1).
+
+Pure data, computed once at load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cds_service.eligibility.trial import Criterion, Trial
+from cds_service.elm import Library
+
+ATTESTATIONS: Final = "QuestionnaireResponse"
+# They belong to no patient and come along with what refers to them: no search of their own can fail.
+COMPANIONS: Final = frozenset({"Medication", "ResearchStudy"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedNeeds:
+    """Resource types by criterion id, all together, and those of the gate."""
+
+    by_criterion: Mapping[str, frozenset[str]]
+    all: frozenset[str]
+    gate: frozenset[str]
+
+
+def derive_needs(trial: Trial, library: Library) -> LoadedNeeds:
+    """The resource types that each criterion reads; Patient and the attestations always belong to the whole."""
+    by_criterion = {criterion.id: _criterion_needs(criterion, library) for criterion in trial.criteria}
+    everything = frozenset().union(*by_criterion.values(), {"Patient", ATTESTATIONS}, trial.gate_types)
+    for criterion in trial.criteria:
+        if criterion.define is not None:
+            everything |= _retrieved(library, criterion.define)
+    if trial.participation is not None:
+        everything |= _retrieved(library, trial.participation)
+    return LoadedNeeds(by_criterion, everything, frozenset(trial.gate_types))
+
+
+def _criterion_needs(criterion: Criterion, library: Library) -> frozenset[str]:
+    if criterion.reads is not None:
+        return frozenset(criterion.reads)
+    if criterion.define is None:
+        return frozenset()
+    return _retrieved(library, criterion.define) - COMPANIONS
+
+
+def _retrieved(library: Library, define: str) -> frozenset[str]:
+    return frozenset(need.resource_type for need in library.retrieves(define))

@@ -1,0 +1,104 @@
+"""screen(record, trials, as_of) → assessments: the one path that card, page, command line and population share.
+
+No I/O and no clock: a Screener holds what was loaded once (trials, value sets, mappings); threads may share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cds_service import __version__
+from cds_service.eligibility import assess as assessing
+from cds_service.eligibility.assessment import Assessment
+from cds_service.eligibility.catalog import Catalog, LoadedTrial, SiteTrial, load_catalog
+from cds_service.elm import DateTime
+from cds_service.records.normalise import Mappings, load_mappings, normalise
+from cds_service.records.record import PatientRecord
+from cds_service.records.retriever import RecordRetriever
+from cds_service.terminology.value_sets import ValueSets, load_value_sets
+
+
+class Screener:
+    """The loaded trials, and how one patient's record becomes their assessments."""
+
+    def __init__(
+        self, catalog: Catalog, value_sets: ValueSets, mappings: Mappings, timezone: ZoneInfo
+    ) -> None:
+        self.catalog = catalog
+        self.value_sets = value_sets
+        self.mappings = mappings
+        self.timezone = timezone
+        self._provenance = {trial_id: self._stamp(loaded) for trial_id, loaded in catalog.loaded.items()}
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        timezone: str = "America/Sao_Paulo",
+        trials_dir: Path | None = None,
+        concept_maps_dir: Path | None = None,
+        sites: Mapping[str, SiteTrial] | None = None,
+    ) -> Screener:
+        """Load everything once. AuthoringError or ConfigurationError say what is wrong and where."""
+        value_sets = load_value_sets()
+        mappings = load_mappings(value_sets, extra_dir=concept_maps_dir)
+        catalog = load_catalog(value_sets, trials_dir=trials_dir, sites=sites)
+        return cls(catalog, value_sets, mappings, ZoneInfo(timezone))
+
+    def screen(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[Assessment]:
+        """One Assessment a trial (None: every trial), in the order asked for."""
+        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
+        normalised, retriever = self._prepare(record, as_of)
+        now = self._noon(as_of)
+        return [
+            assessing.assess(
+                loaded,
+                normalised,
+                retriever,
+                as_of=as_of,
+                now=now,
+                provenance=self._provenance[loaded.trial.id],
+            )
+            for loaded in chosen
+        ]
+
+    def gates_open(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[str]:
+        """The ids of the trials whose gate is open on what has been gathered so far (Patient and the gate's types)."""
+        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
+        normalised, retriever = self._prepare(record, as_of)
+        now = self._noon(as_of)
+        return [
+            loaded.trial.id
+            for loaded in chosen
+            if assessing.gate_open(loaded, normalised, retriever, as_of=as_of, now=now)
+        ]
+
+    def needed_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:
+        """The resource types that these trials read, together."""
+        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
+        return frozenset().union(*(loaded.needs.all for loaded in chosen))
+
+    def gate_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:
+        """The resource types that these trials' gates read, together."""
+        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
+        return frozenset().union(*(loaded.needs.gate for loaded in chosen))
+
+    def _prepare(self, record: PatientRecord, as_of: date) -> tuple[PatientRecord, RecordRetriever]:
+        normalised = normalise(record, self.mappings, timezone=self.timezone, as_of=as_of)
+        return normalised, RecordRetriever(normalised, self.value_sets)
+
+    def _noon(self, as_of: date) -> DateTime:
+        noon = datetime(as_of.year, as_of.month, as_of.day, 12, tzinfo=self.timezone)
+        return DateTime.parse(noon.isoformat(timespec="milliseconds"))
+
+    def _stamp(self, loaded: LoadedTrial) -> dict[str, Any]:
+        return {
+            "cql": f"sha256:{loaded.cql_sha256}",
+            "elm": f"sha256:{loaded.library.elm_sha256}",
+            "valueSets": f"sha256:{self.value_sets.sha256}",
+            "engine": f"cds-service {__version__}",
+        }

@@ -1,0 +1,1 @@
+"""The trial packages: one folder a trial (data only), `common/` with the CQL that they share."""
