@@ -34,7 +34,9 @@ def response(code: Any = "yes", authored: Any = "2026-06-10", **changes: Any) ->
     }
 
 
-def attested(verdict: Verdict, *responses: dict[str, Any], days: int | None = 30, newest: date | None = None) -> Verdict:
+def attested(
+    verdict: Verdict, *responses: dict[str, Any], days: int | None = 30, newest: date | None = None
+) -> Verdict:
     answers = read_answers(responses, frozenset({NAME}), AS_OF)
     return attest(criterion(days), verdict, answers.latest.get(NAME), newest, AS_OF)
 
@@ -73,7 +75,10 @@ def test_an_answer_never_resolves_what_needs_the_data(reason: str) -> None:
 
 
 def test_an_answer_never_resolves_an_unknown_that_rests_on_a_positive_result() -> None:
-    assert attested(Verdict("unknown", reasons=("needs-clinician",), attestable=False), response("no")).status == "unknown"
+    assert (
+        attested(Verdict("unknown", reasons=("needs-clinician",), attestable=False), response("no")).status
+        == "unknown"
+    )
 
 
 @pytest.mark.parametrize(

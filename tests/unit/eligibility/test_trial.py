@@ -23,7 +23,22 @@ EX08b-HepatitisC EX08c-Hiv EX08d-Htlv EX08e-Syphilis EX09-Immunosuppressant EX10
 EX11-Immunodeficiency EX12-OtherTrial EX13a-Niv EX13b-Tracheostomy EX13c-DiaphragmPacing EX14a-SubstanceUse
 EX14b-UnstableMentalHealth EX15-AlternativeFeeding EX16-MscExpansionFailure
 """.split()
-TIER_A = {"H1", "H2", "IN01", "IN02", "IN03", "IN04", "EX06", "EX07", "EX08a", "EX08b", "EX08c", "EX08d", "EX08e", "EX10a"}
+TIER_A = {
+    "H1",
+    "H2",
+    "IN01",
+    "IN02",
+    "IN03",
+    "IN04",
+    "EX06",
+    "EX07",
+    "EX08a",
+    "EX08b",
+    "EX08c",
+    "EX08d",
+    "EX08e",
+    "EX10a",
+}
 TIER_C = {"IN05", "IN06", "IN07", "IN08", "EX02", "EX03i", "EX04", "EX14b", "EX16", "H3"}
 
 
@@ -65,7 +80,9 @@ def test_tiers_are_those_of_the_specification(trial: Trial) -> None:
         ("IN05-NoPregnancyAgreement", 30),
     ],
 )
-def test_attestations_hold_as_long_as_the_specification_says(trial: Trial, name: str, days: int | None) -> None:
+def test_attestations_hold_as_long_as_the_specification_says(
+    trial: Trial, name: str, days: int | None
+) -> None:
     assert trial.criterion(name).attestation_days == days
 
 

@@ -1,0 +1,52 @@
+"""An execution engine for CQL: ELM compiled once, at load, to closures that run directly on FHIR R4 JSON.
+
+    library = load_library([elm_bytes, helpers_bytes], main="Trial", terminology=terminology)
+    now = DateTime.parse("2026-06-15T12:00:00-03:00")
+    results = library.evaluate(["Age"], retriever=retriever, patient=patient, parameters={}, now=now)
+    results["Age"].value
+
+It needs two small ports: a `Retriever` (the patient's resources) and a `Terminology` (value sets). It does no
+other I/O, reads no clock and never changes a resource. What it can't execute stops the load with
+AuthoringError; a define that fails at run time has its EvaluationError in its Result, and the others go on.
+
+CQL values are Python's None, bool, int, Decimal, str, list and dict (tuples), and the classes below; FHIR
+resources and elements stay the plain JSON dicts that they are.
+"""
+
+from cds_service.elm.compile import RetrieveNeed
+from cds_service.elm.library import Library, load_library
+from cds_service.elm.ports import Retriever, Terminology
+from cds_service.elm.trace import Result
+from cds_service.elm.values import (
+    Code,
+    CodeSystem,
+    Concept,
+    Date,
+    DateTime,
+    Interval,
+    Long,
+    Quantity,
+    Ratio,
+    Time,
+    ValueSet,
+)
+
+__all__ = [
+    "Code",
+    "CodeSystem",
+    "Concept",
+    "Date",
+    "DateTime",
+    "Interval",
+    "Library",
+    "Long",
+    "Quantity",
+    "Ratio",
+    "Result",
+    "RetrieveNeed",
+    "Retriever",
+    "Terminology",
+    "Time",
+    "ValueSet",
+    "load_library",
+]

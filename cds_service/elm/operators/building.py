@@ -1,0 +1,121 @@
+"""Helpers that the operators' builders share: null-propagating operators, constant folding, reading operands.
+
+A strict operator is null where an operand is null (CQL's default). Operators of constants are computed at
+load; where that fails, the failure is left for run time, when it concerns one define only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cds_service.elm.compile import NO_CONTEXT, Builder, Expr, Node, Scope, constant
+from cds_service.elm.context import Context, Env, Fn
+
+
+def folded(fn: Fn, operands: list[Expr]) -> Expr:
+    """The expression of a pure closure: its value, where all operands are constant."""
+    if all(operand.constant for operand in operands):
+        try:
+            return constant(fn(NO_CONTEXT, []))
+        except Exception:
+            return Expr(fn)
+    return Expr(fn)
+
+
+def strict1(function: Callable[[Any], Any]) -> Builder:
+    """A builder of a null-propagating operator of one operand."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        (operand,) = scope.operands(node)
+        return apply1(function, operand)
+
+    return build
+
+
+def apply1(function: Callable[[Any], Any], operand: Expr) -> Expr:
+    """`function(operand)`, null where the operand is."""
+    inner = operand.fn
+
+    def run1(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        return None if value is None else function(value)
+
+    return folded(run1, [operand])
+
+
+def strict2(function: Callable[[Any, Any], Any]) -> Builder:
+    """A builder of a null-propagating operator of two operands."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        left, right = scope.operands(node)
+        return apply2(function, left, right)
+
+    return build
+
+
+def apply2(function: Callable[[Any, Any], Any], left: Expr, right: Expr) -> Expr:
+    """`function(left, right)`, null where an operand is."""
+    one = left.fn
+    if right.constant and not left.constant:
+        other = right.value()
+        if other is None:
+            return constant(None)
+
+        def run_constant(ctx: Context, env: Env) -> Any:
+            value = one(ctx, env)
+            return None if value is None else function(value, other)
+
+        return Expr(run_constant)
+    two = right.fn
+
+    def run2(ctx: Context, env: Env) -> Any:
+        a = one(ctx, env)
+        if a is None:
+            return None
+        b = two(ctx, env)
+        return None if b is None else function(a, b)
+
+    return folded(run2, [left, right])
+
+
+def raw1(function: Callable[[Any], Any]) -> Builder:
+    """A builder of an operator of one operand that says itself what null gives."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        (operand,) = scope.operands(node)
+        inner = operand.fn
+        return folded(lambda ctx, env: function(inner(ctx, env)), [operand])
+
+    return build
+
+
+def raw2(function: Callable[[Any, Any], Any]) -> Builder:
+    """A builder of an operator of two operands that says itself what null gives."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        left, right = scope.operands(node)
+        one, two = left.fn, right.fn
+        return folded(lambda ctx, env: function(one(ctx, env), two(ctx, env)), [left, right])
+
+    return build
+
+
+def children(scope: Scope, node: Node, *names: str) -> list[Expr | None]:
+    """The named child expressions of a node, None where absent."""
+    return [scope.expr(node[name]) if node.get(name) else None for name in names]
+
+
+def call(function: Callable[..., Any], parts: list[Expr | None], *, nullable: int = 0) -> Expr:
+    """`function(*parts)` of any number of operands; null where one of the first `len - nullable` is null."""
+    present = [part if part is not None else constant(None) for part in parts]
+    fns = [part.fn for part in present]
+    needed = len(fns) - nullable
+
+    def run(ctx: Context, env: Env) -> Any:
+        values = [fn(ctx, env) for fn in fns]
+        if None in values[:needed] and any(value is None for value in values[:needed]):
+            return None
+        return function(*values)
+
+    return folded(run, present)

@@ -1,0 +1,136 @@
+"""Clinical operators: age, code systems, value sets. CQL 1.5, Appendix B, Clinical Operators.
+
+Membership asks the terminology port; a value set that it doesn't have stopped the load. Codes are compared by
+code and system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
+from cds_service.elm.context import Context, Env
+from cds_service.elm.operators import references
+from cds_service.elm.operators.building import apply1, apply2
+from cds_service.elm.operators.datetime import counter
+from cds_service.elm.operators.retrieve import as_codes
+from cds_service.elm.temporal import Date, duration_between
+from cds_service.elm.types import ListOf
+from cds_service.elm.values import Code, CodeSystem, ValueSet
+
+
+def _age_at(scope: Scope, node: Node) -> Expr:
+    """CalculateAgeIn*Precision*At(birthDate, asOf) Integer: uncertain for a partial birth date."""
+    left, right = scope.operands(node)
+    return apply2(counter(duration_between, (node.get("precision") or "Year").lower()), left, right)
+
+
+def _age(scope: Scope, node: Node) -> Expr:
+    """CalculateAgeIn*Precision*(birthDate) Integer: as of Now or Today."""
+    (birth,) = scope.operands(node)
+    count = counter(duration_between, (node.get("precision") or "Year").lower())
+    inner = birth.fn
+
+    def run_age(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        if value is None:
+            return None
+        return count(value, ctx.now.date() if isinstance(value, Date) else ctx.now)
+
+    return Expr(run_age)
+
+
+def _set_of(scope: Scope, node: Node, name: str, ref: str) -> Expr:
+    """The value set or code system operand: named in the node, or an expression."""
+    reference = node.get(name)
+    if reference:
+        found: Any = (
+            references.value_set(scope, reference)
+            if ref == "ValueSetRef"
+            else references.code_system(scope, reference)
+        )
+        return constant(found)
+    return scope.expr(node[f"{name}Expression"])
+
+
+def _codes(value: Any) -> tuple[Code, ...]:
+    if isinstance(value, str):
+        return (Code(value),)
+    found = as_codes([item for item in value if item is not None] if isinstance(value, list) else value)
+    if found is None:
+        found = tuple(Code(item) for item in value if isinstance(item, str))
+    return found
+
+
+def _in_set(codes_name: str) -> Builder:
+    """in(code String|Code|Concept, valueset ValueSet) Boolean, and of lists; null code: null… false (as CQL says)."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        codes = scope.expr(node[codes_name])
+        where = _set_of(scope, node, "valueset", "ValueSetRef")
+        inner, set_fn = codes.fn, where.fn
+
+        def run_in_value_set(ctx: Context, env: Env) -> Any:
+            value = inner(ctx, env)
+            if value is None:
+                return False
+            target = set_fn(ctx, env)
+            if target is None:
+                return False
+            if not isinstance(target, ValueSet):
+                raise DataError("a value set is expected")
+            member = ctx.terminology.in_value_set
+            return any(
+                code.code is not None and member(code.system, code.code, target.id) for code in _codes(value)
+            )
+
+        return Expr(run_in_value_set, "System.Boolean")
+
+    return build
+
+
+def _in_system(codes_name: str) -> Builder:
+    """in(code Code|Concept, codesystem CodeSystem) Boolean: whether a code is of that system."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        codes = scope.expr(node[codes_name])
+        where = _set_of(scope, node, "codesystem", "CodeSystemRef")
+
+        def within(value: Any, target: Any) -> Any:
+            if not isinstance(target, CodeSystem):
+                raise DataError("a code system is expected")
+            return any(code.system == target.id for code in _codes(value))
+
+        return apply2(within, codes, where)
+
+    return build
+
+
+def _expand(scope: Scope, node: Node) -> Expr:
+    """ExpandValueSet(valueset ValueSet) List<Code>."""
+    (operand,) = scope.operands(node)
+    inner = operand.fn
+    if operand.type == ListOf("System.Code"):
+        return operand
+
+    def run_expand(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        return None if value is None else list(ctx.terminology.expand(value.id))
+
+    return Expr(run_expand, ListOf("System.Code"))
+
+
+_Pair = Callable[[Any, Any], Any]
+
+BUILDERS: Mapping[str, Builder] = {
+    "CalculateAge": _age,
+    "CalculateAgeAt": _age_at,
+    "InValueSet": _in_set("code"),
+    "AnyInValueSet": _in_set("codes"),
+    "InCodeSystem": _in_system("code"),
+    "AnyInCodeSystem": _in_system("codes"),
+    "ExpandValueSet": _expand,
+}
+
+__all__ = ["BUILDERS", "apply1"]

@@ -1,0 +1,104 @@
+"""Comparison operators. CQL 1.5, Appendix B, Comparison Operators.
+
+The static types choose the function at load; where they say nothing (Any, choices) the values do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cds_service.elm import compare
+from cds_service.elm.compile import Builder, Expr, Node, Scope, constant
+from cds_service.elm.context import Context, Env
+from cds_service.elm.operators.building import apply2, folded
+from cds_service.elm.types import StaticType, fhir, system
+from cds_service.elm.values import Typed
+
+_PLAIN = ("Boolean", "String")
+
+
+def _plain(left: StaticType, right: StaticType) -> bool:
+    return left == right and system(left) in _PLAIN
+
+
+def _equal(scope: Scope, node: Node) -> Expr:
+    """=<T>(left T, right T) Boolean — CQL, Equal."""
+    left, right = scope.operands(node)
+    if _plain(left.type, right.type):
+        return _plain_equal(left, right)
+    if fhir(left.type) or fhir(right.type):
+        return apply2(_equal_fhir, left, right)
+    return apply2(compare.equal, left, right)
+
+
+def _plain_equal(left: Expr, right: Expr) -> Expr:
+    one = left.fn
+    if right.constant:
+        other = right.value()
+        if other is None:
+            return constant(None)
+
+        def run_equal_constant(ctx: Context, env: Env) -> Any:
+            value = one(ctx, env)
+            return None if value is None else value == other
+
+        return folded(run_equal_constant, [left, right])
+    return apply2(lambda a, b: a == b, left, right)
+
+
+def _equal_fhir(one: Any, two: Any) -> Any:
+    """FHIR elements are equal as JSON; a choice's wrapper is looked through."""
+    left = one.value if type(one) is Typed else one
+    right = two.value if type(two) is Typed else two
+    return left is right or compare.equal(left, right)
+
+
+def _not_equal(scope: Scope, node: Node) -> Expr:
+    """!=<T>(left T, right T) Boolean — `not (left = right)`."""
+    inner = _equal(scope, node).fn
+
+    def run_not_equal(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        return None if value is None else not value
+
+    return Expr(run_not_equal)
+
+
+def _equivalent(scope: Scope, node: Node) -> Expr:
+    """~<T>(left T, right T) Boolean — CQL, Equivalent: never null."""
+    left, right = scope.operands(node)
+    one, two = left.fn, right.fn
+    return folded(lambda ctx, env: compare.equivalent(one(ctx, env), two(ctx, env)), [left, right])
+
+
+_NUMERIC = ("Integer", "Decimal", "Long")
+
+
+def _ordering(
+    general: Callable[[Any, Any], Any], direct: Callable[[Any, Any], bool]
+) -> Callable[[Scope, Node], Expr]:
+    def number(one: Any, two: Any) -> Any:
+        # An Integer may be an uncertainty (a duration between partial dates).
+        try:
+            return direct(one, two)
+        except TypeError:
+            return general(one, two)
+
+    def build(scope: Scope, node: Node) -> Expr:
+        left, right = scope.operands(node)
+        numeric = system(left.type) in _NUMERIC and system(right.type) in _NUMERIC
+        return apply2(number if numeric else general, left, right)
+
+    return build
+
+
+BUILDERS: Mapping[str, Builder] = {
+    "Equal": _equal,
+    "NotEqual": _not_equal,
+    "Equivalent": _equivalent,
+    "Less": _ordering(compare.less, lambda a, b: a < b),
+    "LessOrEqual": _ordering(compare.less_or_equal, lambda a, b: a <= b),
+    "Greater": _ordering(compare.greater, lambda a, b: a > b),
+    "GreaterOrEqual": _ordering(compare.greater_or_equal, lambda a, b: a >= b),
+}

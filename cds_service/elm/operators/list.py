@@ -1,0 +1,406 @@
+"""List operators, and the operators that lists share with intervals. CQL 1.5, Appendix B, List Operators.
+
+Membership uses `=`, nulls being equal to each other; a comparison that stays open (partial dates) makes
+membership null unless another element decides it. Sets (`union`, `distinct` …) keep the order of first
+appearance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from cds_service.elm import compare
+from cds_service.elm.compare import Truth
+from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
+from cds_service.elm.context import Context, Env
+from cds_service.elm.operators import interval
+from cds_service.elm.operators.building import apply1, call, children, folded, raw1, strict1
+from cds_service.elm.types import IntervalOf, ListOf, element_of, system
+from cds_service.elm.values import Code, Interval, Tuple, Typed
+
+
+def member(element: Any, items: Iterable[Any]) -> Truth:
+    """in(element T, argument List<T>) Boolean."""
+    if element is None:
+        return any(item is None for item in items)
+    open_ = False
+    for item in items:
+        if item is not None:
+            found = compare.equal(element, item)
+            if found:
+                return True
+            open_ = open_ or found is None
+    return None if open_ else False
+
+
+def _bucket(value: Any) -> Hashable:
+    """A key that equal values share, so that sets need few comparisons."""
+    kind = type(value)
+    if kind is Typed:
+        value = value.value
+        kind = type(value)
+    if kind is str or kind is bool:
+        return (kind, value)
+    if kind is int or kind is Decimal or kind is float:
+        return float(value)
+    if kind is dict:
+        identity = (value.get("resourceType"), value.get("id"), len(value))
+        return identity if all(isinstance(part, Hashable) for part in identity) else "dict"
+    if kind is Code:
+        return (value.code, value.system)
+    if kind is Tuple:
+        return len(value)
+    return kind.__name__
+
+
+def distinct(items: Iterable[Any]) -> list[Any]:
+    """distinct(argument List<T>) List<T>."""
+    result: list[Any] = []
+    buckets: dict[Hashable, list[Any]] = {}
+    null = False
+    for item in items:
+        if item is None:
+            if not null:
+                null = True
+                result.append(None)
+            continue
+        bucket = buckets.setdefault(_bucket(item), [])
+        if not any(item is other or compare.equal(item, other) for other in bucket):
+            bucket.append(item)
+            result.append(item)
+    return result
+
+
+class Lookup:
+    """The elements of a list, for many membership questions."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self.null = False
+        self.buckets: dict[Hashable, list[Any]] = {}
+        for item in items:
+            if item is None:
+                self.null = True
+            else:
+                self.buckets.setdefault(_bucket(item), []).append(item)
+
+    def has(self, item: Any) -> bool:
+        """Whether the list has an element that is certainly equal."""
+        if item is None:
+            return self.null
+        bucket = self.buckets.get(_bucket(item), ())
+        return any(item is other or compare.equal(item, other) for other in bucket)
+
+
+def list_union(one: Any, two: Any) -> Any:
+    """union(left List<T>, right List<T>) List<T>: null counts as empty."""
+    return distinct([*(one or ()), *(two or ())])
+
+
+def list_intersect(one: Any, two: Any) -> Any:
+    """intersect(left List<T>, right List<T>) List<T>."""
+    if one is None or two is None:
+        return None
+    lookup = Lookup(two)
+    return distinct(item for item in one if lookup.has(item))
+
+
+def list_except(one: Any, two: Any) -> Any:
+    """except(left List<T>, right List<T>) List<T>."""
+    if one is None:
+        return None
+    lookup = Lookup(two or ())
+    return distinct(item for item in one if not lookup.has(item))
+
+
+def _includes_all(one: Any, two: Any) -> Truth:
+    result: Truth = True
+    for item in two:
+        result = compare.both(result, member(item, one))
+        if result is False:
+            return False
+    return result
+
+
+def _proper_all(one: Any, two: Any) -> Truth:
+    return compare.both(_includes_all(one, two), len(distinct(one)) > len(distinct(two)))
+
+
+def _proper_member(element: Any, items: Any) -> Truth:
+    return compare.both(member(element, items), len(distinct(items)) > 1)
+
+
+# --- Operators of lists and intervals ---
+
+
+def _precision(node: Node) -> str | None:
+    precision = node.get("precision")
+    return precision.lower() if precision else None
+
+
+def _membership(scope: Scope, node: Node, element: Expr, items: Expr, proper: bool) -> Expr:
+    """An element in a list or a point in an interval: null element, null container as the specification says."""
+    relation = interval.relation("ProperIn" if proper else "In", _precision(node))
+    of_list = _proper_member if proper else member
+    one, two = element.fn, items.fn
+    if items.constant and isinstance(items.type, ListOf) and not proper and items.value() is not None:
+        fixed = _constant_membership(one, items.value(), system(element.type))
+        if fixed is not None:
+            return folded(fixed, [element, items])
+
+    def run_member(ctx: Context, env: Env) -> Any:
+        container = two(ctx, env)
+        if container is None:
+            return None if one(ctx, env) is None and not isinstance(items.type, ListOf) else False
+        value = one(ctx, env)
+        if isinstance(container, list):
+            return of_list(value, container)
+        return None if value is None else relation(value, container)
+
+    return folded(run_member, [element, items])
+
+
+def _constant_membership(one: Any, items: Any, kind: str | None) -> Any:
+    """`status in {'final', 'amended'}`: a set look-up."""
+    if kind != "String" or not all(type(item) is str for item in items):
+        return None
+    members = frozenset(items)
+
+    def run_constant(ctx: Context, env: Env) -> Any:
+        return one(ctx, env) in members
+
+    return run_constant
+
+
+def _in(proper: bool) -> Builder:
+    def build(scope: Scope, node: Node) -> Expr:
+        element, items = scope.operands(node)
+        return _membership(scope, node, element, items, proper)
+
+    return build
+
+
+def _contains(proper: bool) -> Builder:
+    def build(scope: Scope, node: Node) -> Expr:
+        items, element = scope.operands(node)
+        return _membership(scope, node, element, items, proper)
+
+    return build
+
+
+def _inclusion(kind: str) -> Builder:
+    """includes, included in, and proper: of lists or intervals; a point or element on one side is membership."""
+    proper = kind.startswith("Proper")
+    swapped = kind.endswith("IncludedIn")
+    of_lists = _proper_all if proper else _includes_all
+
+    def build(scope: Scope, node: Node) -> Expr:
+        left, right = scope.operands(node)
+        outer, inner = (right, left) if swapped else (left, right)
+        container = isinstance(outer.type, (ListOf, IntervalOf))
+        if (
+            container
+            and inner.type not in (None, "System.Any")
+            and not isinstance(inner.type, (ListOf, IntervalOf))
+        ):
+            return _membership(scope, node, inner, outer, proper)
+        relation = interval.relation("ProperIncludes" if proper else "Includes", _precision(node))
+        one, two = outer.fn, inner.fn
+
+        def run_inclusion(ctx: Context, env: Env) -> Any:
+            container, content = one(ctx, env), two(ctx, env)
+            if container is None or content is None:
+                return None
+            if isinstance(container, list):
+                return of_lists(container, content)
+            return relation(container, content)
+
+        return folded(run_inclusion, [outer, inner])
+
+    return build
+
+
+def _set(of_lists: Callable[[Any, Any], Any], of_intervals: Callable[[Any, Any], Any]) -> Builder:
+    """union, intersect, except: of lists or intervals; ELM gives them two operands or more."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        operands = scope.operands(node)
+        fns = [operand.fn for operand in operands]
+        lists = any(isinstance(operand.type, ListOf) for operand in operands)
+
+        def pair(one: Any, two: Any) -> Any:
+            if lists or isinstance(one, list) or isinstance(two, list):
+                return of_lists(one, two)
+            return None if one is None or two is None else of_intervals(one, two)
+
+        def run_set(ctx: Context, env: Env) -> Any:
+            values = [fn(ctx, env) for fn in fns]
+            result = values[0]
+            for value in values[1:]:
+                result = pair(result, value)
+            return result
+
+        result = folded(run_set, operands)
+        result.type = operands[0].type
+        return result
+
+    return build
+
+
+# --- Lists only ---
+
+
+def _exists(scope: Scope, node: Node) -> Expr:
+    """exists(argument List<T>) Boolean: a non-null element; false for null."""
+    (operand,) = scope.operands(node)
+    inner = operand.fn
+
+    def run_exists(ctx: Context, env: Env) -> Any:
+        items = inner(ctx, env)
+        return items is not None and any(item is not None for item in items)
+
+    return folded(run_exists, [operand])
+
+
+def flatten(items: Any) -> Any:
+    """flatten(argument List<List<T>>) List<T>."""
+    result: list[Any] = []
+    for item in items:
+        if isinstance(item, list):
+            result.extend(item)
+        elif item is not None:
+            result.append(item)
+    return result
+
+
+def _flatten(scope: Scope, node: Node) -> Expr:
+    (operand,) = scope.operands(node)
+    made = apply1(flatten, operand)
+    inner = element_of(operand.type)
+    made.type = inner if isinstance(inner, ListOf) else operand.type
+    return made
+
+
+def _first_or_last(index: int) -> Builder:
+    """First(argument List<T>) T, Last(argument List<T>) T."""
+
+    def pick(items: Any) -> Any:
+        return items[index] if items else None
+
+    def build(scope: Scope, node: Node) -> Expr:
+        source = scope.expr(node["source"])
+        order = node.get("orderBy")
+        if order:
+            scope.fail(node, "First and Last with an order are not supported")
+        made = apply1(pick, source)
+        made.type = element_of(source.type)
+        return made
+
+    return build
+
+
+def _singleton(items: Any) -> Any:
+    """singleton from(argument List<T>) T: an error for more than one."""
+    if len(items) > 1:
+        raise DataError("singleton from needs a list of at most one element")
+    return items[0] if items else None
+
+
+def _singleton_from(scope: Scope, node: Node) -> Expr:
+    (operand,) = scope.operands(node)
+    made = apply1(_singleton, operand)
+    made.type = element_of(operand.type)
+    return made
+
+
+def _index_of(scope: Scope, node: Node) -> Expr:
+    """IndexOf(argument List<T>, element T) Integer: -1 where it is not there."""
+
+    def find(items: Any, element: Any) -> Any:
+        for index, item in enumerate(items):
+            if item is not None and compare.equal(item, element):
+                return index
+        return -1
+
+    return call(find, children(scope, node, "source", "element"))
+
+
+def _slice(scope: Scope, node: Node) -> Expr:
+    """Skip, Take, Tail — ELM Slice(source, startIndex, endIndex)."""
+    source, low, high = children(scope, node, "source", "startIndex", "endIndex")
+
+    def cut(items: Any, begin: Any, stop: Any) -> Any:
+        begin = 0 if begin is None else begin
+        stop = len(items) if stop is None else stop
+        return [] if begin < 0 or stop < 0 else items[begin:stop]
+
+    made = call(cut, [source, low or constant(None), high or constant(None)], nullable=2)
+    made.type = source.type if source else None
+    return made
+
+
+def _indexer(items: Any, index: Any) -> Any:
+    """[](argument List<T>, index Integer) T: null outside the list; also of strings."""
+    return items[index] if 0 <= index < len(items) else None
+
+
+def _build_indexer(scope: Scope, node: Node) -> Expr:
+    return call(_indexer, [*scope.operands(node)])
+
+
+def _length(value: Any) -> Any:
+    """Length(argument List<T>) Integer: 0 for null; Length(argument String) Integer: null for null."""
+    return len(value)
+
+
+def _build_length(scope: Scope, node: Node) -> Expr:
+    (operand,) = scope.operands(node)
+    if isinstance(operand.type, ListOf):
+        return raw1_expr(lambda items: 0 if items is None else len(items), operand)
+    return apply1(_length, operand)
+
+
+def raw1_expr(function: Callable[[Any], Any], operand: Expr) -> Expr:
+    """`function(operand)`, null passed on to it."""
+    inner = operand.fn
+    return folded(lambda ctx, env: function(inner(ctx, env)), [operand])
+
+
+def _times(one: Any, two: Any) -> Any:
+    """ELM Times: the Cartesian product of two lists of tuples."""
+    return [Tuple({**left, **right}) for left in one for right in two]
+
+
+def _distinct(scope: Scope, node: Node) -> Expr:
+    (operand,) = scope.operands(node)
+    made = apply1(distinct, operand)
+    made.type = operand.type
+    return made
+
+
+BUILDERS: Mapping[str, Builder] = {
+    "In": _in(False),
+    "ProperIn": _in(True),
+    "Contains": _contains(False),
+    "ProperContains": _contains(True),
+    "Includes": _inclusion("Includes"),
+    "IncludedIn": _inclusion("IncludedIn"),
+    "ProperIncludes": _inclusion("ProperIncludes"),
+    "ProperIncludedIn": _inclusion("ProperIncludedIn"),
+    "Union": _set(list_union, interval.union),
+    "Intersect": _set(list_intersect, interval.intersect),
+    "Except": _set(list_except, interval.except_),
+    "Exists": _exists,
+    "Flatten": _flatten,
+    "First": _first_or_last(0),
+    "Last": _first_or_last(-1),
+    "SingletonFrom": _singleton_from,
+    "IndexOf": _index_of,
+    "Slice": _slice,
+    "Indexer": _build_indexer,
+    "Length": _build_length,
+    "Distinct": _distinct,
+}
+
+__all__ = ["BUILDERS", "Interval", "Lookup", "distinct", "flatten", "member", "raw1", "strict1"]

@@ -1,0 +1,164 @@
+"""Logical, conditional and nullological operators. CQL 1.5, Appendix B, Logical and Nullological Operators.
+
+`And`, `Or`, `Implies`, `If`, `Case` and `Coalesce` are lazy: an operand that can't change the result is not
+evaluated, so its retrieves are not executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cds_service.elm.compare import equal
+from cds_service.elm.compile import Builder, Expr, Node, Scope
+from cds_service.elm.context import Context, Env
+from cds_service.elm.operators.building import folded, raw1, raw2, strict1
+from cds_service.elm.types import ListOf
+
+
+def _and(scope: Scope, node: Node) -> Expr:
+    """and(left Boolean, right Boolean) Boolean — CQL, And.
+
+            true   false  null
+    true    true   false  null
+    false   false  false  false
+    null    null   false  null
+    """
+    left, right = scope.operands(node)
+    one, two = left.fn, right.fn
+
+    def run_and(ctx: Context, env: Env) -> Any:
+        a = one(ctx, env)
+        if a is False:
+            return False
+        b = two(ctx, env)
+        if b is False:
+            return False
+        return None if a is None or b is None else True
+
+    return folded(run_and, [left, right])
+
+
+def _or(scope: Scope, node: Node) -> Expr:
+    """or(left Boolean, right Boolean) Boolean — CQL, Or: true beats null beats false."""
+    left, right = scope.operands(node)
+    one, two = left.fn, right.fn
+
+    def run_or(ctx: Context, env: Env) -> Any:
+        a = one(ctx, env)
+        if a is True:
+            return True
+        b = two(ctx, env)
+        if b is True:
+            return True
+        return None if a is None or b is None else False
+
+    return folded(run_or, [left, right])
+
+
+def _implies(scope: Scope, node: Node) -> Expr:
+    """implies(left Boolean, right Boolean) Boolean — CQL, Implies: `not left or right`."""
+    left, right = scope.operands(node)
+    one, two = left.fn, right.fn
+
+    def run_implies(ctx: Context, env: Env) -> Any:
+        a = one(ctx, env)
+        if a is False:
+            return True
+        b = two(ctx, env)
+        if b is True:
+            return True
+        return None if a is None or b is None else False
+
+    return folded(run_implies, [left, right])
+
+
+def _xor(one: Any, two: Any) -> Any:
+    """xor(left Boolean, right Boolean) Boolean — CQL, Xor: null where either is null."""
+    return None if one is None or two is None else one is not two
+
+
+def _if(scope: Scope, node: Node) -> Expr:
+    """if condition then a else b — CQL Author's Guide, Conditional Expressions: null counts as false."""
+    condition, then, other = scope.expr(node["condition"]), scope.expr(node["then"]), scope.expr(node["else"])
+    test, yes, no = condition.fn, then.fn, other.fn
+
+    def run_if(ctx: Context, env: Env) -> Any:
+        return yes(ctx, env) if test(ctx, env) is True else no(ctx, env)
+
+    return Expr(run_if, then.type if then.type == other.type else None)
+
+
+def _case(scope: Scope, node: Node) -> Expr:
+    """case [comparand] when … then … else … end: the first item that is true, or equal to the comparand."""
+    comparand = scope.expr(node["comparand"]) if node.get("comparand") else None
+    compiled = [(scope.expr(item["when"]), scope.expr(item["then"])) for item in node["caseItem"]]
+    items = [(when.fn, then.fn) for when, then in compiled]
+    other = scope.fn(node["else"])
+    kinds = {str(then.type) for _, then in compiled}
+    kind = compiled[0][1].type if len(kinds) == 1 else None
+    if comparand is None:
+
+        def run_case(ctx: Context, env: Env) -> Any:
+            for when, then in items:
+                if when(ctx, env) is True:
+                    return then(ctx, env)
+            return other(ctx, env)
+
+        return Expr(run_case, kind)
+    subject = comparand.fn
+
+    def run_selected(ctx: Context, env: Env) -> Any:
+        value = subject(ctx, env)
+        if value is not None:
+            for when, then in items:
+                candidate = when(ctx, env)
+                if candidate is not None and equal(value, candidate) is True:
+                    return then(ctx, env)
+        return other(ctx, env)
+
+    return Expr(run_selected, kind)
+
+
+def _coalesce(scope: Scope, node: Node) -> Expr:
+    """Coalesce<T>(argument1 T, argument2 T, …) T, Coalesce<T>(arguments List<T>) T — the first that is not null."""
+    operands = scope.operands(node)
+    fns = [operand.fn for operand in operands]
+    if len(fns) == 1 and isinstance(operands[0].type, ListOf):
+        items = fns[0]
+
+        def run_list(ctx: Context, env: Env) -> Any:
+            return next((item for item in items(ctx, env) or () if item is not None), None)
+
+        return Expr(run_list, operands[0].type.element)
+
+    def run_coalesce(ctx: Context, env: Env) -> Any:
+        for fn in fns:
+            value = fn(ctx, env)
+            if value is not None:
+                return value
+        return None
+
+    return Expr(run_coalesce, operands[0].type if operands else None)
+
+
+def _is_null(scope: Scope, node: Node) -> Expr:
+    """is null(argument Any) Boolean — CQL, IsNull."""
+    (operand,) = scope.operands(node)
+    inner = operand.fn
+    return folded(lambda ctx, env: inner(ctx, env) is None, [operand])
+
+
+BUILDERS: Mapping[str, Builder] = {
+    "And": _and,
+    "Or": _or,
+    "Implies": _implies,
+    "Xor": raw2(_xor),
+    "Not": strict1(lambda value: not value),
+    "If": _if,
+    "Case": _case,
+    "Coalesce": _coalesce,
+    "IsNull": _is_null,
+    "IsTrue": raw1(lambda value: value is True),
+    "IsFalse": raw1(lambda value: value is False),
+}

@@ -1,0 +1,128 @@
+"""String operators. CQL 1.5, Appendix B, String Operators. Regular expressions are Python's, close to the
+PCRE that CQL names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope
+from cds_service.elm.operators.building import call, children, folded, strict1, strict2
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error:
+        raise DataError("the regular expression can't be read") from None
+
+
+def _concatenate(scope: Scope, node: Node) -> Expr:
+    """+(left String, right String) String; & treats null as the empty string (the translator writes Coalesce)."""
+    operands = scope.operands(node)
+    fns = [operand.fn for operand in operands]
+
+    def run_concatenate(ctx: Any, env: Any) -> Any:
+        parts = [fn(ctx, env) for fn in fns]
+        return None if None in parts else "".join(parts)
+
+    return folded(run_concatenate, operands)
+
+
+def _combine(items: Any, separator: Any = None) -> Any:
+    """Combine(source List<String>, separator String) String: nulls are left out; of nothing, null."""
+    texts = [item for item in items if item is not None]
+    return (separator or "").join(texts) if texts else None
+
+
+def _split(text: Any, separator: Any) -> Any:
+    """Split(stringToSplit String, separator String) List<String>: without a separator, the whole."""
+    return text.split(separator) if separator else [text]
+
+
+def _split_on_matches(text: Any, pattern: Any) -> Any:
+    """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>."""
+    return _pattern(pattern).split(text)
+
+
+def _position(pattern: Any, text: Any) -> Any:
+    """PositionOf(pattern String, argument String) Integer: -1 where it is not there."""
+    return text.find(pattern)
+
+
+def _last_position(pattern: Any, text: Any) -> Any:
+    """LastPositionOf(pattern String, argument String) Integer."""
+    return text.rfind(pattern)
+
+
+def _substring(text: Any, begin: Any, length: Any = None) -> Any:
+    """Substring(stringToSub String, startIndex Integer, length Integer) String: null outside the string."""
+    if begin < 0 or begin >= len(text):
+        return None
+    if length is None:
+        return text[begin:]
+    return None if length < 0 else text[begin : begin + length]
+
+
+def _matches(text: Any, pattern: Any) -> Any:
+    """Matches(argument String, pattern String) Boolean: the whole string, as the reference implementations do."""
+    return _pattern(pattern).fullmatch(text) is not None
+
+
+_GROUP = re.compile(r"\\(.)|\$(\d+)|\$\{(\w+)\}")
+
+
+def _replace(text: Any, pattern: Any, substitution: Any) -> Any:
+    """ReplaceMatches(argument String, pattern String, substitution String) String: `$1` is the first group,
+    `\\$` a dollar."""
+
+    def expand(found: re.Match[str]) -> str:
+        def part(token: re.Match[str]) -> str:
+            escaped, number, name = token.groups()
+            if escaped is not None:
+                return str(escaped)
+            try:
+                return found.group(int(number) if number else name) or ""
+            except (IndexError, error):
+                raise DataError("the substitution names a group that the pattern has not") from None
+
+        return _GROUP.sub(part, substitution)
+
+    error = re.error
+    return _pattern(pattern).sub(expand, text)
+
+
+def _named(function: Any, *names: str, nullable: int = 0) -> Builder:
+    """A builder of an operator whose operands have names of their own in ELM."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        return call(function, children(scope, node, *names), nullable=nullable)
+
+    return build
+
+
+def _listed(function: Any) -> Builder:
+    def build(scope: Scope, node: Node) -> Expr:
+        return call(function, [*scope.operands(node)])
+
+    return build
+
+
+BUILDERS: Mapping[str, Builder] = {
+    "Concatenate": _concatenate,
+    "Combine": _named(_combine, "source", "separator", nullable=1),
+    "Split": _named(_split, "stringToSplit", "separator", nullable=1),
+    "SplitOnMatches": _named(_split_on_matches, "stringToSplit", "separatorPattern"),
+    "PositionOf": _named(_position, "pattern", "string"),
+    "LastPositionOf": _named(_last_position, "pattern", "string"),
+    "Substring": _named(_substring, "stringToSub", "startIndex", "length", nullable=1),
+    "Upper": strict1(str.upper),
+    "Lower": strict1(str.lower),
+    "StartsWith": strict2(str.startswith),
+    "EndsWith": strict2(str.endswith),
+    "Matches": strict2(_matches),
+    "ReplaceMatches": _listed(_replace),
+}

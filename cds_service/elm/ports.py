@@ -1,0 +1,38 @@
+"""What the engine asks of the world: two small ports. It does no I/O and reads no clock itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from cds_service.elm.values import Code
+
+
+class Retriever(Protocol):
+    """Gives the patient's FHIR resources."""
+
+    def retrieve(
+        self, resource_type: str, code_path: str | None, codes: Sequence[Code] | None, value_set: str | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """FHIR JSON resources of that type whose `code_path` element has one of `codes`, or is in `value_set`
+        (a URL).
+
+        With neither codes nor value set: all of that type.
+        """
+        ...
+
+
+class Terminology(Protocol):
+    """Answers questions about value sets. A set that it does not have stops the load of a library that names it."""
+
+    def has_value_set(self, url: str) -> bool:
+        """Whether the set is there; asked at load."""
+        ...
+
+    def in_value_set(self, system: str | None, code: str, url: str) -> bool:
+        """Whether the code is in the set; `system` None matches a code of any system."""
+        ...
+
+    def expand(self, url: str) -> Sequence[Code]:
+        """The set's codes."""
+        ...

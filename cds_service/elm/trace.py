@@ -1,0 +1,63 @@
+"""What an evaluation rests on: the resources that its retrieves returned, and the types that it really asked for.
+
+Each define's evaluation keeps a small tree (its retrieves, and the entries of the defines it read); nothing
+is copied until a Result is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cds_service.errors import EvaluationError
+
+Trace = dict[Any, "Entry | Retrieved"]
+
+
+@dataclass(slots=True)
+class Retrieved:
+    """One executed retrieve."""
+
+    resource_type: str
+    resources: Sequence[Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One evaluated define: its value or its error, and what it read, in first-read order."""
+
+    name: str
+    value: Any = None
+    error: EvaluationError | None = None
+    trace: Trace = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a define came to. `error` set: it failed at run time, `value` is None, other defines are not affected."""
+
+    value: Any
+    resources: tuple[Mapping[str, Any], ...]
+    types: frozenset[str]
+    error: EvaluationError | None = None
+
+
+def gather(entry: Entry) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]:
+    """The resources (each once, in first-read order) and the resource types that an entry rests on."""
+    resources: dict[int, Mapping[str, Any]] = {}
+    types: set[str] = set()
+    seen: set[int] = set()
+    pending: list[Entry | Retrieved] = [entry]
+    while pending:
+        item = pending.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Retrieved):
+            types.add(item.resource_type)
+            for resource in item.resources:
+                resources.setdefault(id(resource), resource)
+        else:
+            pending.extend(reversed(item.trace.values()))
+    return tuple(resources.values()), frozenset(types)

@@ -1,0 +1,156 @@
+"""Everything that normalisation goes by, read once: concept maps, readings, lexicon, equations.
+
+Errors: a file that can't be read or has another shape raises AuthoringError naming it; nothing is read at
+run time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cds_service.errors import AuthoringError
+from cds_service.records.equations import Equation, read_equation
+from cds_service.records.qualitative import QualitativeReader
+from cds_service.records.quantities import Units, unit_key
+from cds_service.records.readings import Readings
+from cds_service.records.text import Lexicon
+from cds_service.terminology.concept_maps import ConceptMaps, Target, load_concept_maps
+from cds_service.terminology.systems import (
+    CATEGORY_TEXT,
+    EL_ESCORIAL_CATEGORY,
+    QUALITATIVE_RESULT,
+    RESULT_TEXT,
+    TRIAL_OBSERVATIONS,
+    UCUM,
+    UNIT_TEXT,
+)
+from cds_service.terminology.text import normalise_text
+from cds_service.terminology.value_sets import ValueSets
+
+CATEGORIES = ("definite", "probable", "probable-laboratory-supported", "possible", "suspected", "not-als")
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """The compiled data of fhir_mappings/ and of a site's own concept maps; immutable.
+
+    `aliases` leads from URIs of code systems to the canonical ones, `local` from a site's (system, code) to
+    the codings to add; `available_equations` names the equations that can be computed here.
+    """
+
+    value_sets: ValueSets
+    concept_maps: ConceptMaps
+    aliases: Mapping[str, str]
+    local: Mapping[tuple[str, str], tuple[Target, ...]]
+    units: Units
+    readings: Readings
+    lexicon: Lexicon
+    equations: tuple[Equation, ...]
+    sha256: str
+
+    @property
+    def available_equations(self) -> frozenset[str]:
+        """Names of the equations that can be computed here; GLI_2022 only where its table is installed."""
+        return frozenset(equation.name for equation in self.equations)
+
+
+def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Mappings:
+    """The mappings built in, with a site's own ConceptMaps (`extra_dir`, JSON files); about 10 ms.
+
+    Raises AuthoringError naming a file that can't be used.
+    """
+    maps = load_concept_maps(extra_dir=extra_dir)
+    digest = hashlib.sha256(maps.sha256.encode())
+    readings_data = _read("readings.json", digest)
+    lexicon = Lexicon(_read("lexicon.json", digest))
+    equations = []
+    folder = files("fhir_mappings").joinpath("equations")
+    for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json")):
+        equation = read_equation(_read(f"equations/{name}", digest), file=name)
+        if equation is not None:
+            equations.append(equation)
+            digest.update(equation.name.encode())
+    units = Units(_unit_texts(maps))
+    codes, texts = _results(maps)
+    readings = Readings(
+        readings_data, value_sets, units, QualitativeReader(codes, texts, units), _categories(maps)
+    )
+    return Mappings(
+        value_sets,
+        maps,
+        {
+            source: targets[0].code
+            for (_, source), targets in maps.entries("system-aliases").items()
+            if targets
+        },
+        _local(maps),
+        units,
+        readings,
+        lexicon,
+        tuple(equations),
+        digest.hexdigest(),
+    )
+
+
+def _read(name: str, digest: Any) -> Mapping[str, Any]:
+    content = files("fhir_mappings").joinpath(name).read_bytes()
+    digest.update(content)
+    try:
+        data = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise AuthoringError(f"{name}: not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise AuthoringError(f"{name}: must be a JSON object")
+    return data
+
+
+def _unit_texts(maps: ConceptMaps) -> dict[str, str]:
+    return {
+        unit_key(source): targets[0].code
+        for (system, source), targets in maps.entries("units-to-ucum").items()
+        if system == UNIT_TEXT and targets and targets[0].system == UCUM
+    }
+
+
+def _results(maps: ConceptMaps) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
+    codes: dict[tuple[str, str], str] = {}
+    texts: dict[str, str] = {}
+    for (system, source), targets in maps.entries("qualitative-result").items():
+        result = next((target.code for target in targets if target.system == QUALITATIVE_RESULT), None)
+        if result is None:
+            continue
+        if system == RESULT_TEXT:
+            texts[normalise_text(source)] = result
+        else:
+            codes[system, source] = result
+    return codes, texts
+
+
+def _categories(maps: ConceptMaps) -> dict[tuple[str, str], str]:
+    """El Escorial categories by (system, code); those of texts by ("", normalised text)."""
+    found = {(EL_ESCORIAL_CATEGORY, code): code for code in CATEGORIES}
+    for (system, source), targets in maps.entries("el-escorial-local").items():
+        category = next((target.code for target in targets if target.system == EL_ESCORIAL_CATEGORY), None)
+        if category is None:
+            continue
+        if category not in CATEGORIES:
+            raise AuthoringError(f"el-escorial-local: {category!r} is no El Escorial category")
+        found[("", normalise_text(source)) if system == CATEGORY_TEXT else (system, source)] = category
+    return found
+
+
+def _local(maps: ConceptMaps) -> dict[tuple[str, str], tuple[Target, ...]]:
+    """Codings to add beside a site's own codes: of its laboratory, and of its El Escorial observation."""
+    found = dict(maps.entries("local-lab-to-loinc"))
+    for key, targets in maps.entries("el-escorial-local").items():
+        own = tuple(target for target in targets if target.system == TRIAL_OBSERVATIONS)
+        if own:
+            found[key] = own
+    return {key: targets for key, targets in found.items() if targets}

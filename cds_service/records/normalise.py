@@ -1,0 +1,237 @@
+"""Normalisation: FHIR in, FHIR out, in the one form that the trials' CQL reads.
+
+Codes get canonical systems, dateTimes the site's offset, values canonical units, results one qualitative
+coding, texts the codings of the lexicon; what stands inside other resources comes to stand alone, and FVC in
+litres becomes % of predicted. Each rule lives in its own module; this one puts them in order. The record
+given is not changed; resources that need nothing stay the same objects, and `original` of the new record
+leads back to what was received.
+
+Error policy: no resource raises. What is mistyped is dropped and its resource marked (`shapes`); what can't
+be read says why (`readings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cds_service.records import lung_function
+from cds_service.records.mappings import Mappings, load_mappings
+from cds_service.records.observations import (
+    components,
+    contained,
+    dated_members,
+    questionnaire_answers,
+)
+from cds_service.records.record import PatientRecord
+from cds_service.records.reference_ranges import Person
+from cds_service.records.shapes import Tidying, tidy
+from cds_service.records.versions import marked
+from cds_service.terminology.systems import (
+    EL_ESCORIAL_CATEGORY,
+    EL_ESCORIAL_CATEGORY_TEXT,
+    TEXT_MATCH,
+    TEXT_MATCH_NEGATED,
+)
+
+__all__ = ["Mappings", "load_mappings", "normalise"]
+
+Resource = dict[str, Any]
+# Where texts are read (clinical specification §2.9): the element that holds the code and its text.
+_TEXT_ELEMENTS = {"Condition": "code", "Procedure": "code", "Device": "type"}
+
+
+def normalise(record: PatientRecord, mappings: Mappings, *, timezone: ZoneInfo, as_of: date) -> PatientRecord:
+    """The record in canonical form. `timezone` is the site's; `as_of` the screening day (bounds what is computed)."""
+    return _Work(record, mappings, timezone, as_of).run()
+
+
+class _Work:
+    """One normalisation: the new resources by type, and where each came from."""
+
+    def __init__(self, record: PatientRecord, mappings: Mappings, timezone: ZoneInfo, as_of: date) -> None:
+        self.record = record
+        self.mappings = mappings
+        self.as_of = as_of
+        self.tidying = Tidying(mappings.aliases, mappings.local, timezone)
+        self.originals: dict[int, Mapping[str, Any]] = dict(record.originals)
+        self.resources: dict[str, list[Resource]] = {}
+
+    def run(self) -> PatientRecord:
+        received = self.record.resources
+        patient = self._tidied(
+            dict(self.record.patient) if type(self.record.patient) is not dict else self.record.patient
+        )
+        self.resources = {
+            kind: [patient] if kind == "Patient" else [self._tidied(resource) for resource in listed]
+            for kind, listed in received.items()
+        }
+        self.resources.setdefault("Patient", [patient])
+        self._take_out_contained()
+        person = Person.of(patient)
+        if "Observation" in self.resources or "QuestionnaireResponse" in self.resources:
+            self.resources["Observation"] = self._observations(person)
+        for kind, element in _TEXT_ELEMENTS.items():
+            if kind in self.resources:
+                self.resources[kind] = [
+                    self._with_words(resource, element) for resource in self.resources[kind]
+                ]
+        if "Condition" in self.resources:
+            self.resources["Condition"] = [
+                self._staged(condition) for condition in self.resources["Condition"]
+            ]
+        return self.record.replace(
+            patient=patient,
+            resources={kind: tuple(listed) for kind, listed in self.resources.items()},
+            originals=self.originals,
+        )
+
+    def _tidied(self, resource: Resource) -> Resource:
+        found = tidy(resource, self.tidying)
+        if found is not resource:
+            self._from(found, resource)
+        if self.tidying.doubtful:
+            found = marked(found, self.originals)
+        return found
+
+    def _from(self, new: Resource, source: Resource) -> Resource:
+        """Remembers that `new` goes back to what `source` goes back to."""
+        if new is not source:
+            self.originals[id(new)] = self.originals.get(id(source), source)
+        return new
+
+    # --- what stands inside others --------------------------------------------------------------------------
+
+    def _take_out_contained(self) -> None:
+        found: list[Resource] = []
+        for kind, listed in self.resources.items():
+            for at, parent in enumerate(listed):
+                if (
+                    kind == "Patient"
+                    or not parent.get("contained")
+                    or not isinstance(parent["contained"], list)
+                ):
+                    continue
+                new, taken = contained(parent, self.record.patient_reference)
+                if taken:
+                    listed[at] = self._from(new, parent)
+                    found += [self._from_parent(inner, parent) for inner in taken]
+        for resource in found:
+            self.resources.setdefault(resource["resourceType"], []).append(resource)
+
+    def _from_parent(self, inner: Resource, parent: Resource) -> Resource:
+        """A contained resource, tidied; its original is the resource that held it."""
+        found = tidy(inner, self.tidying)
+        if self.tidying.doubtful:
+            found = marked(found, {})
+        self.originals[id(found)] = self.originals.get(id(parent), parent)
+        return found
+
+    # --- observations ---------------------------------------------------------------------------------------
+
+    def _observations(self, person: Person) -> list[Resource]:
+        received = self.resources.get("Observation", [])
+        dated = dated_members(received)
+        found: list[Resource] = []
+        for observation in received:
+            current = self._from(dated.get(id(observation), observation), observation)
+            found.append(current)
+            if "component" in current:
+                found += [self._from(child, current) for child in components(current)]
+        for response in self.resources.get("QuestionnaireResponse", ()):
+            answers = questionnaire_answers(response, self.mappings.value_sets)
+            found += [self._from(answer, response) for answer in answers]
+        readings = self.mappings.readings
+        read = [self._from(readings.read(observation, person), observation) for observation in found]
+        return read + self._lung_function(read, person)
+
+    def _lung_function(self, observations: list[Resource], person: Person) -> list[Resource]:
+        kinds: dict[str, list[Resource]] = {
+            name: [] for name in ("fvc-volume", "fvc-predicted-volume", "body-height", "body-weight")
+        }
+        for observation in observations:
+            if "valueQuantity" in observation:
+                for analyte in self.mappings.readings.analytes(observation.get("code")):
+                    if analyte.name in kinds:
+                        kinds[analyte.name].append(observation)
+        measured = lung_function.Measurements(*kinds.values())
+        if not measured.volumes:
+            return []
+        panels = [observation for observation in observations if "hasMember" in observation]
+        reports = self.resources.get("DiagnosticReport", ())
+        pairs = [
+            *lung_function.reported_percentages(measured, reports, panels),
+            *lung_function.computed_percentages(measured, person, self.mappings.equations, self.as_of),
+        ]
+        return [self._from(derived, volume) for derived, volume in pairs]
+
+    # --- texts and stages -----------------------------------------------------------------------------------
+
+    def _with_words(self, resource: Resource, element: str) -> Resource:
+        """With the codings of the lexicon, unless a code that some value set holds silences the text (§2.2)."""
+        concept = resource.get(element)
+        texts = list(self._texts(concept)) if concept is not None else []
+        if texts is None or (concept is not None and self._is_coded(concept)):
+            return resource
+        if element == "type":
+            texts += _device_names(resource)
+        if not texts:
+            return resource
+        matches = self.mappings.lexicon.read(texts)
+        added = [{"system": TEXT_MATCH, "code": code} for code in sorted(matches.found)]
+        added += [{"system": TEXT_MATCH_NEGATED, "code": code} for code in sorted(matches.negated)]
+        if not added:
+            return resource
+        concept = concept or {}
+        new = {**resource, element: {**concept, "coding": [*concept.get("coding", ()), *added]}}
+        return self._from(new, resource)
+
+    def _is_coded(self, concept: Mapping[str, Any]) -> bool:
+        return any(
+            self.mappings.value_sets.sets_of(coding.get("system"), coding.get("code") or "")
+            for coding in concept.get("coding", ())
+        )
+
+    @staticmethod
+    def _texts(concept: Mapping[str, Any]) -> Iterable[str]:
+        if "text" in concept:
+            yield concept["text"]
+        for coding in concept.get("coding", ()):
+            if "display" in coding:
+                yield coding["display"]
+
+    def _staged(self, condition: Resource) -> Resource:
+        """With the El Escorial category that a stage states, as a code or only in words."""
+        stages = condition.get("stage")
+        if not stages:
+            return condition
+        new = [self._stage(stage) for stage in stages]
+        if all(a is b for a, b in zip(new, stages, strict=True)):
+            return condition
+        return self._from({**condition, "stage": new}, condition)
+
+    def _stage(self, stage: Resource) -> Resource:
+        summary = stage.get("summary")
+        if not isinstance(summary, dict):
+            return stage
+        readings = self.mappings.readings
+        stated = readings.coded_categories(summary)
+        known = {c.get("code") for c in summary.get("coding", ()) if c.get("system") == EL_ESCORIAL_CATEGORY}
+        added = [{"system": EL_ESCORIAL_CATEGORY, "code": code} for code in sorted(stated - known)]
+        if not stated:
+            written = readings.written_category(summary)
+            if written is not None:
+                added = [{"system": EL_ESCORIAL_CATEGORY_TEXT, "code": written}]
+        if not added:
+            return stage
+        return {**stage, "summary": {**summary, "coding": [*summary.get("coding", ()), *added]}}
+
+
+def _device_names(device: Resource) -> list[str]:
+    names = device.get("deviceName")
+    listed = names if isinstance(names, list) else []
+    return [
+        entry["name"] for entry in listed if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+    ]

@@ -1,0 +1,58 @@
+"""The URIs of code systems and project artefacts, and how codes of each system are compared. No I/O, no errors."""
+
+from __future__ import annotations
+
+CANONICAL = "https://cds-service.example/fhir"
+
+SNOMED = "http://snomed.info/sct"
+LOINC = "http://loinc.org"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD9CM = "http://hl7.org/fhir/sid/icd-9-cm"
+ICD10PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
+ATC = "http://www.whocc.no/atc"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+CVX = "http://hl7.org/fhir/sid/cvx"
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+UCUM = "http://unitsofmeasure.org"
+OBSERVATION_INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+REFERENCE_RANGE_MEANING = "http://terminology.hl7.org/CodeSystem/referencerange-meaning"
+ADMINISTRATIVE_GENDER = "http://hl7.org/fhir/administrative-gender"
+V3_ADMINISTRATIVE_GENDER = "http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender"
+CONDITION_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+CONDITION_VER_STATUS = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+
+EL_ESCORIAL_CATEGORY = f"{CANONICAL}/CodeSystem/el-escorial-category"
+EL_ESCORIAL_CATEGORY_TEXT = f"{CANONICAL}/CodeSystem/el-escorial-category-text"
+TRIAL_OBSERVATIONS = f"{CANONICAL}/CodeSystem/trial-observations"
+DERIVED_OBSERVATIONS = f"{CANONICAL}/CodeSystem/derived-observations"
+TEXT_MATCH = f"{CANONICAL}/CodeSystem/text-match"
+TEXT_MATCH_NEGATED = f"{CANONICAL}/CodeSystem/text-match-negated"
+QUALITATIVE_RESULT = f"{CANONICAL}/CodeSystem/qualitative-result"
+READING_PROBLEM = f"{CANONICAL}/CodeSystem/reading-problem"
+DERIVATION = f"{CANONICAL}/CodeSystem/derivation"
+DRUG_CLASS = f"{CANONICAL}/CodeSystem/drug-class"
+# Sources of ConceptMap groups whose "codes" are normalised texts, not codes.
+RESULT_TEXT = f"{CANONICAL}/CodeSystem/result-text"
+UNIT_TEXT = f"{CANONICAL}/CodeSystem/unit-text"
+CATEGORY_TEXT = f"{CANONICAL}/CodeSystem/category-text"
+SYSTEM_ALIAS = f"{CANONICAL}/CodeSystem/system-alias"
+CODE_SYSTEM = f"{CANONICAL}/CodeSystem/code-system"
+
+EXT_CODE_SOURCE = f"{CANONICAL}/StructureDefinition/code-source"
+EXT_CODE_STATUS = f"{CANONICAL}/StructureDefinition/code-status"
+EXT_EXCLUDED_FOR = f"{CANONICAL}/StructureDefinition/excluded-for"
+
+# A listed code stands for everything below it (clinical specification §2.2, §6.1).
+PREFIX_SYSTEMS = frozenset({ICD10, ICD10CM, ICD9CM, ATC})
+# Dots and case don't matter.
+ICD_SYSTEMS = frozenset({ICD10, ICD10CM, ICD9CM, ICD10PCS})
+
+
+def match_key(system: str, code: str) -> str:
+    """The form in which codes of this system are compared: ICD without dots, blanks and case; ATC without case."""
+    if system in ICD_SYSTEMS:
+        return code.replace(".", "").replace(" ", "").upper()
+    if system == ATC:
+        return code.upper()
+    return code

@@ -1,0 +1,213 @@
+"""HTTP time of a full-prefetch patient-view call, beside json.loads and orjson.loads of the same bytes.
+
+`python -m tests.benchmarks.bench_http` starts the service under gunicorn with one worker, calls it over one connection
+and prints p50 and p95 in milliseconds for 50, 500 and 5,000 resources. Bar: p95 ≤ 25 ms for 500 (one worker).
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from tests.contract.hook_requests import SERVICE, hook_request, resources, searchset, vignette_bundle
+
+SIZES: Final = (50, 500, 5000)
+ROUNDS: Final = {50: 300, 500: 200, 5000: 30}
+# Tests that a chart of years holds beside those that the trial reads.
+LOINCS: Final = (
+    "718-7",
+    "4544-3",
+    "777-3",
+    "6690-2",
+    "2823-3",
+    "2951-2",
+    "2345-7",
+    "8480-6",
+    "8462-4",
+    "8867-4",
+)
+
+
+def record(size: int) -> list[dict[str, Any]]:
+    """A candidate's record filled up to `size` resources with ten years of other results, diagnoses and drugs."""
+    found = resources(vignette_bundle("AV-01"))
+    patient = next(r for r in found if r["resourceType"] == "Patient")
+    subject = {"reference": f"Patient/{patient['id']}"}
+    while len(found) < size:
+        number = len(found)
+        day = f"{2016 + number % 10}-{1 + number % 12:02}-{1 + number % 28:02}"
+        found.append(_filler(number, day, subject))
+    return found[:size]
+
+
+def _filler(number: int, day: str, subject: dict[str, str]) -> dict[str, Any]:
+    if number % 20 == 0:
+        return {
+            "resourceType": "Condition",
+            "id": f"filler-{number}",
+            "subject": subject,
+            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": f"J{number % 90:02}"}]},
+            "recordedDate": day,
+        }
+    if number % 20 == 1:
+        return {
+            "resourceType": "MedicationRequest",
+            "id": f"filler-{number}",
+            "status": "completed",
+            "intent": "order",
+            "subject": subject,
+            "authoredOn": day,
+            "medicationCodeableConcept": {"text": "paracetamol 500 mg"},
+        }
+    code = LOINCS[number % len(LOINCS)]
+    return {
+        "resourceType": "Observation",
+        "id": f"filler-{number}",
+        "meta": {"versionId": "1", "lastUpdated": f"{day}T12:00:00Z"},
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                        "code": "laboratory",
+                    }
+                ]
+            }
+        ],
+        "code": {
+            "coding": [{"system": "http://loinc.org", "code": code, "display": "A test"}],
+            "text": "A test",
+        },
+        "subject": subject,
+        "effectiveDateTime": f"{day}T08:30:00-03:00",
+        "issued": f"{day}T12:00:00Z",
+        "valueQuantity": {
+            "value": 10 + number % 7 / 2,
+            "unit": "mg/dL",
+            "system": "http://unitsofmeasure.org",
+            "code": "mg/dL",
+        },
+        "referenceRange": [{"low": {"value": 5, "unit": "mg/dL"}, "high": {"value": 20, "unit": "mg/dL"}}],
+    }
+
+
+def request_body(size: int) -> bytes:
+    """The call with the whole record as prefetch."""
+    found = record(size)
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for resource in found:
+        by_type.setdefault(resource["resourceType"], []).append(resource)
+    (patient,) = by_type.pop("Patient")
+    prefetch: dict[str, Any] = {"patient": patient}
+    for kind in (*by_type, "Procedure", "Device", "DeviceUseStatement", "DeviceRequest", "ServiceRequest"):
+        some = by_type.get(kind)
+        prefetch[kind[0].lower() + kind[1:]] = searchset(*some) if some else None
+    for kind in ("Consent", "QuestionnaireResponse", "ResearchSubject", "DiagnosticReport", "Immunization"):
+        prefetch.setdefault(kind[0].lower() + kind[1:], None)
+    return orjson.dumps(hook_request(patient["id"], prefetch=prefetch))
+
+
+@contextmanager
+def service() -> Iterator[int]:
+    """The service under gunicorn, one worker; yields its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "CDS_AS_OF": "2026-06-15",
+            "CDS_DATABASE_URL": f"sqlite:///{Path(folder) / 'bench.db'}",
+        }
+        command = [
+            sys.executable,
+            "-c",
+            "from cds_service.cli import main; main()",
+            "serve",
+            "--port",
+            str(port),
+        ]
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        try:
+            _wait(port)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _wait(port: int) -> None:
+    for _ in range(200):
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the service did not start")
+
+
+def timed(action: Callable[[], Any], rounds: int) -> tuple[float, float]:
+    """p50 and p95 of an action in milliseconds, after a warm-up."""
+    for _ in range(max(3, rounds // 10)):
+        action()
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        action()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times), sorted(times)[int(len(times) * 0.95)]
+
+
+def machine() -> str:
+    """The machine and the versions that the numbers are of."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        model = next((x.split(":", 1)[1].strip() for x in text.splitlines() if "model name" in x), "unknown")
+    except OSError:
+        model = platform.processor() or "unknown"
+    packages = ("flask", "gunicorn", "orjson")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    return f"{model}, {os.cpu_count()} CPUs; Python {platform.python_version()}; {versions}"
+
+
+def main() -> None:
+    print(machine())
+    print(f"{'resources':>9} {'kB':>7} {'HTTP p50':>9} {'p95':>7} {'json p50':>9} {'orjson p50':>10}   (ms)")
+    with service() as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        for size in SIZES:
+            body = request_body(size)
+
+            def call(body: bytes = body) -> None:
+                connection.request("POST", SERVICE, body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                found = answer.read()
+                if answer.status != 200 or b"may be eligible" not in found:
+                    raise SystemExit(f"unexpected answer: {answer.status}")
+
+            rounds = ROUNDS[size]
+            p50, p95 = timed(call, rounds)
+            plain, _ = timed(lambda body=body: json.loads(body), rounds)  # type: ignore[misc]
+            quick, _ = timed(lambda body=body: orjson.loads(body), rounds)  # type: ignore[misc]
+            print(f"{size:>9} {len(body) / 1000:>7.0f} {p50:>9.1f} {p95:>7.1f} {plain:>9.2f} {quick:>10.2f}")
+        connection.close()
+
+
+if __name__ == "__main__":
+    main()
