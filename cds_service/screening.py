@@ -62,6 +62,7 @@ class Screener:
                 as_of=as_of,
                 now=now,
                 provenance=self._provenance[loaded.trial.id],
+                names=self.value_sets.display,
             )
             for loaded in chosen
         ]

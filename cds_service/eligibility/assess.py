@@ -51,8 +51,12 @@ def assess(
     as_of: date,
     now: DateTime,
     provenance: Mapping[str, str],
+    names: shown.Names,
 ) -> Assessment:
-    """The Assessment of one trial for one normalised record. `now` is as_of's noon at the site's offset."""
+    """The Assessment of one trial for one normalised record.
+
+    `now` is as_of's noon at the site's offset; `names` gives words to codes that come without any.
+    """
     deceased, warnings = is_deceased(record.patient, as_of)
     if deceased:
         return _not_applicable(loaded, record, as_of, provenance, warnings)
@@ -63,7 +67,7 @@ def assess(
     failures = tuple(result.error for result in results.values() if result.error is not None)
     for criterion in loaded.trial.criteria:
         if criterion.same_as is None:
-            verdicts[criterion.id] = _judge(loaded, criterion, results, record, answers, as_of)
+            verdicts[criterion.id] = _judge(loaded, criterion, results, record, answers, as_of, names)
     criteria = tuple(CriterionResult(c, verdicts[c.same_as or c.id]) for c in loaded.trial.criteria)
     participates = _participates(loaded, results)
     status = overall_status(criteria)
@@ -83,14 +87,19 @@ def assess(
 
 
 def gate_open(
-    loaded: LoadedTrial, record: PatientRecord, retriever: Retriever, *, as_of: date, now: DateTime
+    loaded: LoadedTrial,
+    record: PatientRecord,
+    retriever: Retriever,
+    *,
+    as_of: date,
+    now: DateTime,
 ) -> bool:
     """Whether the rest of the chart is worth asking for: alive, with evidence of the condition so far."""
     if is_deceased(record.patient, as_of)[0]:
         return False
     gate = loaded.trial.criterion(loaded.trial.gate)
     results = _evaluate(loaded, record, retriever, as_of, now, only=gate)
-    verdict = _judge(loaded, gate, results, record, Answers({}, ()), as_of)
+    verdict = _judge(loaded, gate, results, record, Answers({}, ()), as_of, lambda system, code: None)
     return _card_due(verdict, False)
 
 
@@ -143,12 +152,13 @@ def _judge(
     record: PatientRecord,
     answers: Answers,
     as_of: date,
+    names: shown.Names,
 ) -> Verdict:
     if criterion.define is None:
         computed = Computed(Verdict(UNKNOWN, reasons=("not-computed",), notes=("not computed yet",)))
     else:
         result = results[criterion.define]
-        computed = _computed(criterion, result, record)
+        computed = _computed(criterion, result, record, names)
         computed = replace(computed, verdict=_allowed_by_data(loaded, criterion, computed, result, record))
     verdict = attest(
         criterion,
@@ -161,7 +171,7 @@ def _judge(
     return _with_advice(loaded, criterion, verdict)
 
 
-def _computed(criterion: Criterion, result: Result, record: PatientRecord) -> Computed:
+def _computed(criterion: Criterion, result: Result, record: PatientRecord, names: shown.Names) -> Computed:
     """The define's value as a verdict: a Boolean, or the tuple of ClinicalFacts; anything else failed to run."""
     blocking = criterion.tier == "A"
     if result.error is not None:
@@ -170,13 +180,13 @@ def _computed(criterion: Criterion, result: Result, record: PatientRecord) -> Co
     if value is None:
         return Computed(Verdict(UNKNOWN, reasons=("missing-data",), blocking=blocking))
     if isinstance(value, bool):
-        found = shown.present(result.resources, record)
+        found = shown.present(result.resources, record, names)
         return Computed(
             Verdict(MET if value else NOT_MET, basis="explicit" if found else "no-evidence", evidence=found),
             result.resources,
         )
     try:
-        return _from_tuple(value, blocking, record)
+        return _from_tuple(value, blocking, record, names)
     except (KeyError, TypeError, ValueError):
         return Computed(_failed(blocking))
 
@@ -186,7 +196,9 @@ def _failed(blocking: bool) -> Verdict:
     return Verdict(UNKNOWN, reasons=("not-computed",), notes=(note,), blocking=blocking)
 
 
-def _from_tuple(value: Mapping[str, Any], blocking: bool, record: PatientRecord) -> Computed:
+def _from_tuple(
+    value: Mapping[str, Any], blocking: bool, record: PatientRecord, names: shown.Names
+) -> Computed:
     resources = tuple(r for r in value.get("evidence") or () if r is not None)
     blocks = value.get("blocking")
     verdict = Verdict(
@@ -195,7 +207,7 @@ def _from_tuple(value: Mapping[str, Any], blocking: bool, record: PatientRecord)
         reasons=tuple(r for r in value.get("reasons") or () if r is not None),
         likely=value.get("likely"),
         notes=tuple(n for n in value.get("notes") or () if n is not None),
-        evidence=shown.present(resources, record),
+        evidence=shown.present(resources, record, names),
         blocking=blocking if blocks is None else bool(blocks),
         attestable=value.get("attestable") is not False,
     )

@@ -5,7 +5,7 @@ Pure functions on R4 JSON. Whatever is missing or of the wrong type is left out;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from cds_service.eligibility.verdict import Evidence
 from cds_service.records.record import PatientRecord
 from cds_service.terminology.systems import CANONICAL
 
+# The words for a code that comes without any: system, code → display.
+Names = Callable[[str | None, str], str | None]
 DERIVATION: Final = f"{CANONICAL}/CodeSystem/derivation"
 # Elements that name the resource, in the order in which they are looked for.
 _NAMES: Final = ("code", "vaccineCode", "medicationCodeableConcept", "type", "category", "scope")
@@ -24,12 +26,12 @@ _DATES: Final = (
 )  # fmt: skip
 
 
-def present(resources: Iterable[Any], record: PatientRecord) -> tuple[Evidence, ...]:
+def present(resources: Iterable[Any], record: PatientRecord, names: Names) -> tuple[Evidence, ...]:
     """The evidence list of these resources, each reference and name once, in their order."""
     shown: dict[tuple[str, str, str | None], Evidence] = {}
     for resource in resources:
         if isinstance(resource, Mapping):
-            item = _present(resource, record)
+            item = _present(resource, record, names)
             shown.setdefault((item.reference, item.display, item.value), item)
     return tuple(shown.values())
 
@@ -74,7 +76,7 @@ def last_day(value: str | None) -> date | None:
         return None
 
 
-def _present(resource: Mapping[str, Any], record: PatientRecord) -> Evidence:
+def _present(resource: Mapping[str, Any], record: PatientRecord, names: Names) -> Evidence:
     original = record.original(resource)
     # What was derived (a component, a percentage) is shown as it is, under the reference of what it came from.
     shown = resource if _tagged(resource, None) and not _tagged(resource, "unknown-modifier") else original
@@ -82,8 +84,8 @@ def _present(resource: Mapping[str, Any], record: PatientRecord) -> Evidence:
     identifier = _text(original.get("id"))
     return Evidence(
         reference=f"{kind}/{identifier}" if identifier else kind,
-        display=_name(shown, kind),
-        value=_value(shown),
+        display=_name(shown, kind, names),
+        value=_value(shown, names),
         date=_day(clinical_date(shown)),
         status=_status(shown),
     )
@@ -102,47 +104,58 @@ def _tagged(resource: Mapping[str, Any], code: str | None) -> bool:
     )
 
 
-def _name(resource: Mapping[str, Any], kind: str) -> str:
+def _name(resource: Mapping[str, Any], kind: str, names: Names) -> str:
     if kind == "Patient":
         return "Patient"
     for name in _NAMES:
-        if words := concept_words(resource.get(name)):
+        if words := concept_words(resource.get(name), names):
             return words
     return kind
 
 
-def concept_words(concept: Any) -> str | None:
-    """The words of a CodeableConcept: its text, else a display, else a code; None when it has none."""
+def concept_words(concept: Any, names: Names | None = None) -> str | None:
+    """The words of a CodeableConcept: its text, else a display, else its code's name, else the code itself."""
     if isinstance(concept, (list, tuple)):
         concept = concept[0] if concept else None
     if not isinstance(concept, Mapping):
         return None
     if text := _text(concept.get("text")):
         return text
-    codings = [c for c in concept.get("coding") or () if isinstance(c, Mapping)]
-    return next((d for c in codings if (d := _text(c.get("display")))), None) or next(
-        (d for c in codings if (d := _text(c.get("code")))), None
-    )
+    found = concept.get("coding")
+    codings = [c for c in found if isinstance(c, Mapping)] if isinstance(found, (list, tuple)) else []
+    if display := next((d for c in codings if (d := _text(c.get("display")))), None):
+        return display
+    return next((w for c in codings if (w := _code_words(c, names))), None)
 
 
-def _value(resource: Mapping[str, Any]) -> str | None:
+def _code_words(coding: Mapping[str, Any], names: Names | None) -> str | None:
+    system, code = _text(coding.get("system")), _text(coding.get("code"))
+    if code is None:
+        return None
+    if names is not None and (name := names(system, code)):
+        return name
+    # The project's own codes are words already.
+    return code.replace("-", " ") if system and system.startswith(CANONICAL) else code
+
+
+def _value(resource: Mapping[str, Any], names: Names) -> str | None:
     if resource.get("resourceType") == "Patient":
         parts = [_text(resource.get("birthDate")), _text(resource.get("gender"))]
         return ", ".join(part for part in parts if part) or None
     for name, value in resource.items():
         if name.startswith("value"):
-            return _shown_value(value)
-    return concept_words(resource.get("interpretation"))
+            return _shown_value(value, names)
+    return concept_words(resource.get("interpretation"), names)
 
 
-def _shown_value(value: Any) -> str | None:
+def _shown_value(value: Any, names: Names) -> str | None:
     if isinstance(value, Mapping):
         if "numerator" in value or "denominator" in value:
             return f"{_quantity(value.get('numerator'))}:{_quantity(value.get('denominator'))}"
         if "low" in value or "high" in value:
             return f"{_quantity(value.get('low'))} to {_quantity(value.get('high'))}"
         if "coding" in value or "text" in value:
-            return concept_words(value)
+            return concept_words(value, names)
         return _quantity(value) or None
     if isinstance(value, bool):
         return "yes" if value else "no"

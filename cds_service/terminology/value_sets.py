@@ -51,6 +51,7 @@ class ValueSets:
         self._urls: dict[str, str] = {}
         self._versions: dict[str, str] = {}
         self._codes: dict[str, tuple[Code, ...]] = {}
+        self._displays: dict[tuple[str, str], str] = {}
         self._index = _Index()
         for file, resource in resources:
             self._add(file, resource)
@@ -98,6 +99,10 @@ class ValueSets:
         """The codes listed in the set, in file order; what lies below them by prefix can't be listed."""
         return self._codes.get(self._names.get(url.partition("|")[0], ""), ())
 
+    def display(self, system: str | None, code: str) -> str | None:
+        """The words that the value sets have for a code; None when no set lists it with any."""
+        return self._displays.get((system or "", code))
+
     def _find(self, system: str | None, code: str) -> frozenset[str]:
         if not system or not code:
             return _NONE
@@ -143,6 +148,8 @@ class ValueSets:
         for include in compose.get("include", ()):
             for system, code, display in _concepts(include):
                 listed[system, code] = Code(code=code, system=system, display=display)
+                if display:
+                    self._displays.setdefault((system, code), display)
                 self._index.exact.setdefault((system, match_key(system, code)), set()).add(name)
             for system, code in _filters(include):
                 self._index.below.setdefault((system, match_key(system, code)), set()).add(name)
