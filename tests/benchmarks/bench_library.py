@@ -62,7 +62,9 @@ def main() -> None:
         )
         show(
             f"evaluate_library_{size}",
-            timed(lambda n=normalised: _evaluate(loaded, n, RecordRetriever(n, screener.value_sets), AS_OF, now)),
+            timed(
+                lambda n=normalised: _evaluate(loaded, n, RecordRetriever(n, screener.value_sets), AS_OF, now)
+            ),
         )
         show(f"screen_{size}", timed(lambda r=record: screener.screen(r, None, AS_OF)))
 

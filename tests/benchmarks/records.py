@@ -9,8 +9,28 @@ from typing import Any
 
 from tests import builders
 
-_NOISE_LOINC = ("2345-7", "718-7", "4548-4", "2951-2", "2823-3", "8480-6", "8462-4", "8867-4", "2708-6", "6690-2")
-_NOISE_SNOMED = ("38341003", "44054006", "195967001", "396275006", "55822004", "13644009", "271737000", "73211009")
+_NOISE_LOINC = (
+    "2345-7",
+    "718-7",
+    "4548-4",
+    "2951-2",
+    "2823-3",
+    "8480-6",
+    "8462-4",
+    "8867-4",
+    "2708-6",
+    "6690-2",
+)
+_NOISE_SNOMED = (
+    "38341003",
+    "44054006",
+    "195967001",
+    "396275006",
+    "55822004",
+    "13644009",
+    "271737000",
+    "73211009",
+)
 
 
 def bundle_of(size: int, *, seed: int = 1) -> dict[str, Any]:
@@ -32,7 +52,9 @@ def _noise(rng: random.Random, number: int, subject: str) -> dict[str, Any]:
             "subject": {"reference": subject},
             "clinicalStatus": {"coding": [{"code": "active"}]},
             "verificationStatus": {"coding": [{"code": "confirmed"}]},
-            "code": {"coding": [{"system": builders.SNOMED, "code": rng.choice(_NOISE_SNOMED), "display": "noise"}]},
+            "code": {
+                "coding": [{"system": builders.SNOMED, "code": rng.choice(_NOISE_SNOMED), "display": "noise"}]
+            },
             "recordedDate": day,
         }
     return {
@@ -41,7 +63,9 @@ def _noise(rng: random.Random, number: int, subject: str) -> dict[str, Any]:
         "subject": {"reference": subject},
         "status": "final",
         "category": [{"coding": [{"system": builders.OBSERVATION_CATEGORY, "code": "laboratory"}]}],
-        "code": {"coding": [{"system": builders.LOINC, "code": rng.choice(_NOISE_LOINC), "display": "noise"}]},
+        "code": {
+            "coding": [{"system": builders.LOINC, "code": rng.choice(_NOISE_LOINC), "display": "noise"}]
+        },
         "effectiveDateTime": f"{day}T08:30:00-03:00",
         "valueQuantity": {
             "value": round(rng.uniform(1, 200), 1),
@@ -49,7 +73,9 @@ def _noise(rng: random.Random, number: int, subject: str) -> dict[str, Any]:
             "system": builders.UCUM,
             "code": "mg/dL",
         },
-        "referenceRange": [{"high": {"value": 100, "unit": "mg/dL", "system": builders.UCUM, "code": "mg/dL"}}],
+        "referenceRange": [
+            {"high": {"value": 100, "unit": "mg/dL", "system": builders.UCUM, "code": "mg/dL"}}
+        ],
     }
 
 

@@ -14,15 +14,51 @@ from cds_service.errors import AuthoringError
 
 SOURCE = files("cds_service") / "trials" / "nct02917681" / "trial.toml"
 # Clinical-spec §2.10, in its order; H2-Age repeats IN01-Age.
-IDS = """
-H1-Condition H2-Age IN01-Age H3-Gender IN02-ElEscorial IN03-AlsfrsR IN04-Fvc IN05-NoPregnancyAgreement IN06-RegionalAccess
-IN07-ConsentCapacity IN08-LocalFollowUp EX01-PriorCellTherapy EX02-CannotLieStill EX03a-Autoimmune EX03b-Myeloproliferative
-EX03c-Myelodysplastic EX03d-Leukemia EX03e-Lymphoma EX03f-WholeBodyIrradiation EX03g-HipFracture EX03h-SevereScoliosis
-EX03i-ProcedureIncapacity EX04-OtherInterferingDisease EX05-OtherNeuro EX06-AstAlt EX07-Creatinine EX08a-HepatitisB
-EX08b-HepatitisC EX08c-Hiv EX08d-Htlv EX08e-Syphilis EX09-Immunosuppressant EX10a-Pregnancy EX10b-Breastfeeding
-EX11-Immunodeficiency EX12-OtherTrial EX13a-Niv EX13b-Tracheostomy EX13c-DiaphragmPacing EX14a-SubstanceUse
-EX14b-UnstableMentalHealth EX15-AlternativeFeeding EX16-MscExpansionFailure
-""".split()
+IDS = [
+    "H1-Condition",
+    "H2-Age",
+    "IN01-Age",
+    "H3-Gender",
+    "IN02-ElEscorial",
+    "IN03-AlsfrsR",
+    "IN04-Fvc",
+    "IN05-NoPregnancyAgreement",
+    "IN06-RegionalAccess",
+    "IN07-ConsentCapacity",
+    "IN08-LocalFollowUp",
+    "EX01-PriorCellTherapy",
+    "EX02-CannotLieStill",
+    "EX03a-Autoimmune",
+    "EX03b-Myeloproliferative",
+    "EX03c-Myelodysplastic",
+    "EX03d-Leukemia",
+    "EX03e-Lymphoma",
+    "EX03f-WholeBodyIrradiation",
+    "EX03g-HipFracture",
+    "EX03h-SevereScoliosis",
+    "EX03i-ProcedureIncapacity",
+    "EX04-OtherInterferingDisease",
+    "EX05-OtherNeuro",
+    "EX06-AstAlt",
+    "EX07-Creatinine",
+    "EX08a-HepatitisB",
+    "EX08b-HepatitisC",
+    "EX08c-Hiv",
+    "EX08d-Htlv",
+    "EX08e-Syphilis",
+    "EX09-Immunosuppressant",
+    "EX10a-Pregnancy",
+    "EX10b-Breastfeeding",
+    "EX11-Immunodeficiency",
+    "EX12-OtherTrial",
+    "EX13a-Niv",
+    "EX13b-Tracheostomy",
+    "EX13c-DiaphragmPacing",
+    "EX14a-SubstanceUse",
+    "EX14b-UnstableMentalHealth",
+    "EX15-AlternativeFeeding",
+    "EX16-MscExpansionFailure",
+]
 TIER_A = {
     "H1",
     "H2",

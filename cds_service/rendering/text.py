@@ -1,0 +1,128 @@
+"""Assessments for a terminal of 80 to 100 columns: no colour needed, every line of the page present.
+
+Control and direction-changing characters from the record are removed, so that data can't steer the terminal.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from cds_service.eligibility.assessment import Assessment
+from cds_service.rendering import words
+from cds_service.rendering.trial_words import words_of
+from cds_service.rendering.view import FAIL, OPEN, PASS, EvidenceLine, Row, View, view_of
+
+WIDTH: Final = 96
+MARK: Final = {PASS: "+", FAIL: "X", OPEN: "?"}
+_ID_WIDTH: Final = 7
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def render_text(assessments: Sequence[Assessment], *, width: int = WIDTH) -> str:
+    """The assessments as plain text, one after the other, in lines of at most `width` characters."""
+    if not assessments:
+        return "No trial was assessed.\n"
+    views = [view_of(a.to_json(), words_of(a.trial)) for a in assessments]
+    return ("\n" + "=" * width + "\n\n").join(render_view(view, width) for view in views)
+
+
+def render_view(view: View, width: int = WIDTH) -> str:
+    """One assessment as text."""
+    lines: list[str] = []
+    lines += _head(view, width)
+    lines += _block("Warnings", view.warnings, width)
+    lines += _block("Notes", view.notes, width)
+    lines += _block("Why not eligible", (f"{row.id}: {row.text}" for row in view.against()), width)
+    for section in view.sections:
+        lines += ["", section.title, "-" * len(section.title)]
+        for row in section.rows:
+            lines += _row(row, width)
+    lines += _block("Questions for the study coordinator", _questions(view), width)
+    lines += _block(
+        "Missing data: draft orders to prepare, only after research consent", view.orders(), width
+    )
+    lines += _block("Data used", _data(view), width)
+    lines += _block("Provenance", (f"{key}: {value}" for key, value in view.provenance), width)
+    lines += ["", *textwrap.wrap(words.DISCLAIMER, width)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _head(view: View, width: int) -> list[str]:
+    counts = view.counts()
+    total = sum(counts.values())
+    version = f" (version {view.trial_version})" if view.trial_version else ""
+    tally = f"{counts[PASS]} of {total} rows pass (+), {counts[FAIL]} against (X), {counts[OPEN]} open (?)"
+    return [
+        *_wrap(f"{view.trial_id}{version}: {view.trial_title}", width),
+        *_wrap(f"{view.patient}, as of {view.as_of}", width),
+        "",
+        *_wrap(f"{view.status_words.upper()} [{view.status}]", width, "        ", "STATUS  "),
+        *_wrap(view.status_meaning, width, "        "),
+        *(_wrap(tally, width, "        ") if total else []),
+    ]
+
+
+def _row(row: Row, width: int, indent: str = "") -> Iterator[str]:
+    body = indent + " " * (_ID_WIDTH + 4)
+    label = row.id.partition("-")[0]
+    first = f"{indent}{MARK[row.outcome]} {label:<{_ID_WIDTH}}  "
+    yield from _wrap(row.text, width, body, first)
+    verdict = row.verdict + (f", {row.likely}" if row.likely else "") + (f": {row.why}" if row.why else "")
+    yield from _wrap(verdict, width, body + "  ", body)
+    for evidence in row.evidence:
+        yield from _wrap(evidence_text(evidence), width, body + "    ", body + "  - ")
+    for note in row.notes:
+        yield from _wrap(note, width, body + "    ", body + "  * ")
+    for part in row.parts:
+        yield from _row(part, width, indent + "    ")
+
+
+def evidence_text(evidence: EvidenceLine) -> str:
+    """`ALSFRS-R total: 28 {score}, 2026-06-01, final [Observation/9]`, without what is not recorded."""
+    subject = ": ".join(part for part in (evidence.display, evidence.value) if part)
+    known = ", ".join(part for part in (subject, evidence.date, evidence.status) if part)
+    return f"{known} [{evidence.reference}]" if evidence.reference else known
+
+
+def _questions(view: View) -> Iterator[str]:
+    for row in view.questions():
+        yield f"{row.id.partition('-')[0]}: {row.question}"
+
+
+def _data(view: View) -> Iterator[str]:
+    for line in view.data:
+        yield f"{line.resource_type}: {line.count}, {line.state_text()}"
+
+
+def _block(title: str, entries: Iterable[str], width: int) -> list[str]:
+    listed = list(entries)
+    if not listed:
+        return []
+    lines = ["", title, "-" * len(title)]
+    for entry in listed:
+        lines += _wrap(entry, width, "    ", "  - ")
+    return lines
+
+
+def _wrap(text: str, width: int, indent: str = "", first: str | None = None) -> list[str]:
+    start = indent if first is None else first
+    plain = printable(text)
+    if not plain:
+        return [start] if first is not None else []
+    return textwrap.wrap(
+        plain,
+        width,
+        initial_indent=start,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def printable(text: str) -> str:
+    """Text without control, format and unassigned characters; white space collapsed to single blanks."""
+    kept = (" " if unicodedata.category(char) in _UNPRINTABLE else char for char in text)
+    return " ".join("".join(kept).split())

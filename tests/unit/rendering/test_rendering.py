@@ -1,0 +1,303 @@
+"""Assessments as text and as a page: every row is there, grouped, escaped, and readable at the promised widths."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from cds_service.eligibility.assessment import Assessment, CriterionResult
+from cds_service.eligibility.trial import Criterion, Order
+from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Evidence, Verdict
+from cds_service.errors import InputError
+from cds_service.records.record import Acquired
+from cds_service.rendering import render_html, render_text, words
+from cds_service.rendering.trial_words import words_of
+from cds_service.rendering.view import FAIL, OPEN, PASS, View, outcome_of, view_of
+from tests.unit.sandbox.wards import trial
+
+ALT = Order("1742-6", "http://loinc.org", "ALT")
+EVIDENCE = Evidence("Observation/9", "ALSFRS-R total", "28 {score}", "2026-06-01", "final")
+DEFAULTS = {
+    "H1-Condition": Verdict(MET, "explicit", evidence=(EVIDENCE,)),
+    "IN01-Age": Verdict(UNKNOWN, reasons=("partial-date",), likely="met", question="Exact date of birth?"),
+    "EX01a-This": Verdict(NOT_MET, "no-evidence"),
+    "EX01b-That": Verdict(UNKNOWN, reasons=("missing-data",), suggestions=(ALT,), question="Ever treated?"),
+}
+
+
+def assessment(status: str = UNKNOWN, changed: dict[str, Verdict] | None = None, **more: Any) -> Assessment:
+    """An assessment of the small trial, with these verdicts changed."""
+    verdicts = {**DEFAULTS, **(changed or {})}
+    facts: dict[str, Any] = {
+        "data": {
+            "Condition": Acquired("complete", 3, None),
+            "Observation": Acquired("failed", 0, "timeout"),
+        },
+        "provenance": {"cql": "sha256:abc", "engine": "cds-service 1"},
+        "warnings": ("Three resources of another patient were dropped.",),
+        "notes": ("A note.",),
+    }
+    return Assessment(
+        trial=trial(),
+        patient="Patient/ann",
+        as_of=date(2026, 6, 15),
+        status=status,
+        card=True,
+        criteria=tuple(CriterionResult(c, verdicts[c.id]) for c in trial().criteria),
+        **{**facts, **more},
+    )
+
+
+def view(given: Assessment) -> View:
+    return view_of(given.to_json(), words_of(given.trial))
+
+
+class Page(HTMLParser):
+    """Collects elements and text; a page that does not nest properly fails."""
+
+    VOID = frozenset({"meta", "br", "hr", "input", "link"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert self.open == [], f"left open: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "outcome"),
+    [
+        ("inclusion", MET, PASS),
+        ("inclusion", NOT_MET, FAIL),
+        ("inclusion", UNKNOWN, OPEN),
+        ("headline", NOT_MET, FAIL),
+        ("exclusion", MET, FAIL),
+        ("exclusion", NOT_MET, PASS),
+        ("exclusion", UNKNOWN, OPEN),
+    ],
+)
+def test_what_a_verdict_means_for_the_patient(kind: str, status: str, outcome: str) -> None:
+    assert outcome_of(kind, status) == outcome
+
+
+@pytest.mark.parametrize(
+    ("this", "that", "verdict", "outcome"),
+    [
+        (NOT_MET, NOT_MET, "Not present", PASS),
+        (NOT_MET, UNKNOWN, "Unknown", OPEN),
+        (UNKNOWN, UNKNOWN, "Unknown", OPEN),
+        (MET, UNKNOWN, "Present: excludes", FAIL),
+        (MET, NOT_MET, "Present: excludes", FAIL),
+    ],
+)
+def test_a_composite_row_is_the_or_of_its_parts(this: str, that: str, verdict: str, outcome: str) -> None:
+    def basis(status: str) -> str | None:
+        return None if status == UNKNOWN else "explicit"
+
+    changed = {"EX01a-This": Verdict(this, basis(this)), "EX01b-That": Verdict(that, basis(that))}
+    exclusions = view(assessment(changed=changed)).sections[2]
+    assert len(exclusions.rows) == 1
+    row = exclusions.rows[0]
+    assert (row.id, row.text, row.verdict, row.outcome) == ("EX01", "Two infections", verdict, outcome)
+    assert [part.id for part in row.parts] == ["EX01a-This", "EX01b-That"]
+    assert row.why.startswith("2 parts: ")
+
+
+def test_no_record_is_not_called_absence() -> None:
+    part = view(assessment()).sections[2].rows[0].parts[0]
+    assert part.verdict == "No record found"
+    assert part.why == "confirm with the patient"
+
+
+def test_a_repeated_row_is_shown_but_counted_once_among_the_reasons() -> None:
+    twin = Criterion(
+        id="H2-Age",
+        kind="headline",
+        tier="A",
+        group="H2",
+        text="Age",
+        label="Age",
+        computed_from="",
+        same_as="IN01-Age",
+    )
+    failed = Verdict(NOT_MET, "explicit")
+    base = assessment("excluded", {"IN01-Age": failed})
+    both = replace(
+        base,
+        trial=replace(base.trial, criteria=(*base.trial.criteria, twin)),
+        criteria=(*base.criteria, CriterionResult(twin, failed)),
+    )
+    shown = view(both)
+    assert [row.id for row in shown.against()] == ["IN01-Age"]
+    assert "H2-Age" in [row.id for row in shown.criteria()]
+
+
+@pytest.mark.parametrize("width", [80, 96, 100])
+def test_the_text_keeps_to_its_width_and_holds_everything(width: int) -> None:
+    text = render_text([assessment()], width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    for expected in (
+        "demo (version 1.0): A trial of nothing",
+        "Patient/ann, as of 2026-06-15",
+        "NOT DECIDED: INFORMATION IS MISSING [unknown]",
+        "1 of 3 rows pass (+), 0 against (X), 2 open (?)",
+        "Registry status UNKNOWN, last verified 2016 — confirm with the site",
+        "Three resources of another patient were dropped.",
+        "A note.",
+        "Headline criteria",
+        "Inclusion criteria",
+        "Exclusion criteria",
+        "ALSFRS-R total: 28 {score}, 2026-06-01, final [Observation/9]",
+        "Unknown, likely met: a date is incomplete",
+        "Two infections",
+        "No record found: confirm with the patient",
+        "IN01: Exact date of birth?",
+        "EX01b: Ever treated?",
+        "ALT (1742-6)",
+        "Condition: 3, complete",
+        "Observation: 0, could not be fetched (timeout)",
+        "cql: sha256:abc",
+    ):
+        assert expected in text, expected
+
+
+def test_the_text_of_an_excluded_patient_lists_every_reason() -> None:
+    changed = {"IN01-Age": Verdict(NOT_MET, "explicit"), "EX01a-This": Verdict(MET, "explicit")}
+    text = render_text([assessment("excluded", changed)])
+    reasons = text[text.index("Why not eligible") : text.index("Headline criteria")]
+    assert "IN01-Age" in reasons
+    assert "EX01a-This" in reasons
+    assert "NOT ELIGIBLE [excluded]" in text
+
+
+def test_control_characters_never_reach_the_terminal() -> None:
+    nasty = Evidence("Observation/1", "ALT\x1b[2J\x07\u202e\r\nINJECTED", "1\x00", None, None)
+    text = render_text([assessment(changed={"H1-Condition": Verdict(MET, "explicit", evidence=(nasty,))})])
+    assert not {"\x1b", "\x07", "\x00", "\u202e", "\r"} & set(text)
+    assert "ALT [2J INJECTED: 1" in text
+
+
+def test_several_assessments_and_none() -> None:
+    assert render_text([assessment(), assessment("excluded")]).count("STATUS") == 2
+    assert render_text([]) == "No trial was assessed.\n"
+    assert render_html([assessment(), assessment("excluded")]).count("<article") == 2
+    assert "No trial was assessed." in render_html([])
+
+
+def test_a_deceased_patients_assessment_has_no_rows_and_still_reads() -> None:
+    gone = replace(assessment("not-applicable"), criteria=(), card=False)
+    assert "NOT APPLICABLE" in render_text([gone])
+    Page(render_html([gone]))
+
+
+def test_the_page_is_self_contained_well_formed_and_accessible() -> None:
+    page = Page(render_html([assessment()]))
+    tags = [tag for tag, _ in page.seen]
+    assert not {"script", "img", "link", "iframe"} & set(tags)
+    assert ("html", {"lang": "en"}) in page.seen
+    assert tags.count("h1") == 1
+    assert not [a for _, attributes in page.seen for a in attributes if a.startswith("on") or a == "style"]
+    rows = [attributes for tag, attributes in page.seen if tag == "tr" and "data-criterion" in attributes]
+    assert [row["data-criterion"] for row in rows] == [
+        "H1-Condition",
+        "IN01-Age",
+        "EX01",
+        "EX01a-This",
+        "EX01b-That",
+    ]
+    assert all(row["role"] == "row" for row in rows)
+    assert tags.count("th") - tags.count("table") * 3 == len(rows), "each row has its header cell"
+    assert "url(" not in render_html([assessment()])
+
+
+def test_the_page_holds_what_the_text_holds() -> None:
+    page = "".join(Page(render_html([assessment()])).words)
+    for expected in (
+        "Not decided: information is missing",
+        "Registry status UNKNOWN, last verified 2016 — confirm with the site that the study is recruiting.",
+        "No record found",
+        "likely met: a date is incomplete",
+        "ALSFRS-R total: 28 {score}, 2026-06-01, final",
+        "Observation/9",
+        "EX01b: Ever treated?",
+        "ALT (1742-6)",
+        "0, could not be fetched (timeout)",
+        "sha256:abc",
+        words.DISCLAIMER,
+    ):
+        assert expected in page, expected
+
+
+def test_nothing_from_the_record_becomes_markup() -> None:
+    nasty = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;"
+    verdict = Verdict(
+        UNKNOWN,
+        reasons=("missing-data",),
+        evidence=(Evidence(nasty, nasty, nasty, nasty, nasty),),
+        notes=(nasty,),
+        question=nasty,
+        suggestions=(Order(nasty, nasty, nasty),),
+    )
+    given = assessment(changed=dict.fromkeys(DEFAULTS, verdict), warnings=(nasty,), notes=(nasty,))
+    given = replace(
+        given, patient=nasty, provenance={nasty: nasty}, data={nasty: Acquired("failed", 0, nasty)}
+    )
+    html = render_html([given])
+    page = Page(html)
+    assert not {"script", "img"} & {tag for tag, _ in page.seen}
+    assert not [name for _, attributes in page.seen for name in attributes if name.startswith("on")]
+    assert "<script" not in html
+
+
+def test_an_unknown_word_is_shown_as_it_is() -> None:
+    assert words.word_for(words.REASON, "brand-new") == "brand-new"
+    json = assessment().to_json()
+    json["status"] = "brand-new"
+    assert view_of(json).status_words == "brand-new"
+
+
+@pytest.mark.parametrize("broken", [{}, {"trial": {}}, {"trial": "x", "status": 1}])
+def test_what_is_no_assessment_is_an_input_error(broken: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        view_of(broken)
+
+
+def test_criteria_of_a_wrong_shape_are_an_input_error() -> None:
+    for key, value in (("kind", "other"), ("notes", "text"), ("evidence", ["x"]), ("suggestions", ["x"])):
+        json = assessment().to_json()
+        json["criteria"][0][key] = value
+        with pytest.raises(InputError):
+            view_of(json)
+
+
+def test_every_reason_and_status_of_the_specification_has_a_word() -> None:
+    from cds_service.eligibility.assessment import STATUSES
+    from cds_service.eligibility.verdict import BASES, REASONS
+
+    assert set(words.REASON) == set(REASONS)
+    assert set(words.BASIS) == set(BASES)
+    assert set(words.STATUS) == set(words.STATUS_MEANING) == set(STATUSES)
+
+
+def test_the_registry_warning_stands_first_until_the_site_has_confirmed() -> None:
+    confirmed = trial().configured(recruiting_confirmed=date(2026, 5, 1), contact=None, parameters={})
+    assert view(assessment()).warnings[0].startswith("Registry status UNKNOWN")
+    assert len(view(replace(assessment(), trial=confirmed)).warnings) == 1
