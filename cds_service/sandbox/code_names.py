@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cds_service.sandbox.vignettes import Vignette
+from cds_service.terminology.systems import CANONICAL
 from cds_service.terminology.value_sets import ValueSets, value_set_url
 
 
@@ -20,6 +21,10 @@ def code_names(vignettes: Sequence[Vignette], value_sets: ValueSets) -> dict[str
             key = f"{code.system}|{code.code}"
             if key in bare and code.display:
                 names.setdefault(key, code.display)
+    for key in bare - names.keys():
+        system, _, code_itself = key.rpartition("|")
+        if system.startswith(CANONICAL):  # the project's own codes are words already
+            names[key] = code_itself.replace("-", " ").capitalize()
     return names
 
 
