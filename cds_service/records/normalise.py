@@ -173,7 +173,7 @@ class _Work:
         """With the codings of the lexicon, unless a code that some value set holds silences the text (§2.2)."""
         concept = resource.get(element)
         texts = list(self._texts(concept)) if concept is not None else []
-        if texts is None or (concept is not None and self._is_coded(concept)):
+        if concept is not None and self._is_coded(concept):
             return resource
         if element == "type":
             texts += _device_names(resource)

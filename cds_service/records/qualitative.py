@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from cds_service.records.quantities import Amount, Problem, Units, decimal_of, number_and_rest
+from cds_service.records.quantities import MAX_TEXT, Amount, Problem, Units, decimal_of, number_and_rest
 from cds_service.records.reference_ranges import converted
 from cds_service.terminology.text import fold, normalise_text
 
@@ -24,7 +24,7 @@ POSITIVE = "positive"
 WEAK = "weak-positive"
 NEGATIVE = "negative"
 INDETERMINATE = "indeterminate"
-_TITRE = re.compile(r"(?:(?P<word>[^\d:/]*?)[\s:]*)?1\s*[:/]\s*(?P<denominator>[1-9][0-9]{0,6})")
+_TITRE = re.compile(r"(?:(?P<word>[^0-9:/<>≤≥]*?)[\s:]*)?1\s*[:/]\s*(?P<denominator>[1-9][0-9]{0,6})")
 _TITRE_WORDS = frozenset({"", "titulo", "titer", "titre"})
 _VIRAL_LOAD = re.compile(
     r"\s*(?P<before>[^0-9<>≤≥]*?)(?P<sign>[<>≤≥]?=?)\s*(?P<number>\blloq|\bloq|\blod|\blid|[0-9]{1,20}(?:[.,][0-9]{1,20})?)(?P<after>.*)"
@@ -129,7 +129,7 @@ class QualitativeReader:
         """A number or limit with a result beside it: "<15 IU/mL, not detected", "<LLOQ detected", "40000
         copies/mL".
         """
-        match = _VIRAL_LOAD.fullmatch(folded)
+        match = _VIRAL_LOAD.fullmatch(folded) if len(folded) <= MAX_TEXT else None
         if match is None:
             return None, None, ()
         words = normalise_text(match["after"]).split()
@@ -203,7 +203,7 @@ def _titre(observation: Mapping[str, Any], texts: Mapping[str, str]) -> int | No
             else None
         )
     text = observation.get("valueString")
-    match = _TITRE.fullmatch(fold(text).strip()) if isinstance(text, str) else None
+    match = _TITRE.fullmatch(fold(text).strip()) if isinstance(text, str) and len(text) <= MAX_TEXT else None
     if match is None:
         return None
     word = normalise_text(match["word"] or "")

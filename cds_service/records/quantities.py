@@ -37,6 +37,8 @@ _SIGNS = {
     "≥=": None,
 }
 _MAX_DIGITS = 40
+# No result is longer; it keeps the time of every pattern bounded.
+MAX_TEXT = 200
 _ANNOTATION = re.compile(r"\{[^{}]*\}")
 
 
@@ -142,7 +144,7 @@ class Units:
 
 def number_and_rest(text: str) -> tuple[Decimal, str | None, str] | None:
     """(number, comparator, what follows) of a text that begins with a number; None for any other text."""
-    match = _STRING.fullmatch(text)
+    match = _STRING.fullmatch(text) if len(text) <= MAX_TEXT else None
     if match is None or _THOUSANDS.fullmatch(match["number"]):
         return None
     sign = match["sign"]

@@ -39,7 +39,7 @@ _NUMBER = r"[0-9]{1,10}(?:[.,][0-9]{1,10})?"
 # "10-40 U/L", "< 41", "até 41 U/L", "≤ 1,2 mg/dL", "0,70 a 1,20 mg/dL", "de 10 a 40 U/L": the last number is
 # the limit.
 _TEXT = re.compile(
-    rf"\s*(?:(?:de\s+|from\s+)?(?P<low>{_NUMBER})\s*(?P<low_unit>[^0-9\s<>≤≥-][^0-9<>≤≥]{{0,15}}?)?\s*(?:-|–|—|a|ate|to|e)\s*"
+    rf"\s*(?:(?:de\s+|from\s+)?(?P<low>{_NUMBER})\s*(?P<low_unit>[^0-9\s<>≤≥-][^0-9<>≤≥]{{0,15}}?)??\s*(?:-|–|—|a|ate|to|e)\s*"
     rf"|(?:<=|≤|<|ate|up to|menor que|inferior a|less than)\s*)(?P<high>{_NUMBER})\s*(?P<unit>[^0-9\s].{{0,20}})?\s*"
 )
 

@@ -208,7 +208,7 @@ def _date(value: Any, tidying: Tidying) -> Any:
     if found is None:
         tidying.doubtful = True
         return _DROP
-    return found
+    return value if found == value else found
 
 
 def _birth_date(value: Any, tidying: Tidying) -> Any:
@@ -259,12 +259,12 @@ def _concept(value: Any, tidying: Tidying) -> Any:
                 for coding in part:
                     if type(coding) is not dict:
                         return _mended_concept(value, tidying)
-                    system, code = coding.get("system"), coding.get("code")
-                    if system in aliases or (local and (system, code) in local):
-                        return _mended_concept(value, tidying)
                     for name, text in coding.items():
                         if (type(text) is not str or not text) and name != "userSelected":
                             return _mended_concept(value, tidying)
+                    system, code = coding.get("system"), coding.get("code")
+                    if system in aliases or (local and (system, code) in local):
+                        return _mended_concept(value, tidying)
                     if code is not None and (code[0] == " " or code[-1] == " "):
                         return _mended_concept(value, tidying)
             elif key != "text" or type(part) is not str or not part:

@@ -1,0 +1,185 @@
+"""The web application: settings in, parts joined, routes registered. Everything is built here once,
+nothing per call.
+
+Error policy: whatever is wrong with settings, trials or keys raises ConfigurationError or AuthoringError
+and no application comes into being; at run time `hooks.problems` turns every error into an
+OperationOutcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Flask, Response, request
+
+from cds_service import __version__
+from cds_service.eligibility.catalog import SiteTrial
+from cds_service.errors import ConfigurationError
+from cds_service.hooks.auth import Client, local_only, read_jwks
+from cds_service.hooks.cards import CardOptions
+from cds_service.hooks.orders import order_set
+from cds_service.hooks.pages import pages_blueprint
+from cds_service.hooks.problems import register_problems
+from cds_service.hooks.service import Service
+from cds_service.hooks.store import Store
+from cds_service.hooks.views import hooks_blueprint
+from cds_service.logs import Log, json_log
+from cds_service.records.fhir_transport import Transport
+from cds_service.screening import Screener
+from cds_service.settings import ClientSettings, Settings
+
+# Browser clients may use these; /assessments is for servers.
+_CORS_PATHS: Final = ("/cds-services", "/trials/", "/openapi.json", "/healthz", "/readyz")
+_CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
+    "Access-Control-Max-Age": "600",
+}
+# Settings that are accepted but belong to parts that are not built yet: said at the start, never silently
+# ignored.
+_NOT_YET: Final = (
+    "audit.sink",
+    "limits.requests_per_minute",
+    "cards.rest_after_views",
+    "feedback.retention_days",
+)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    base_url: str | None = None,
+    sandbox: Iterable[Blueprint] = (),
+    screener: Screener | None = None,
+    log: Log | None = None,
+) -> Flask:
+    """The application. Raises ConfigurationError, AuthoringError.
+
+    base_url: the bound address, where service.base_url is not set; needed beside [[clients]]. sandbox:
+    blueprints of the embedded demo EHR. screener, log: as already loaded elsewhere, otherwise made from
+    the settings.
+    """
+    write = log or json_log()
+    loaded = screener or load_screener(settings)
+    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox))
+    app = Flask("cds_service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
+    # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
+    app.url_map.strict_slashes = False
+    register_problems(app, write)
+    if not service.clients:
+        app.before_request(lambda: local_only(request))
+    app.after_request(_headers)
+    app.register_blueprint(hooks_blueprint(service))
+    app.register_blueprint(pages_blueprint(service))
+    for blueprint in sandbox:
+        app.register_blueprint(blueprint)
+    app.extensions["cds_service"] = service
+    if ignored := sorted(set(_NOT_YET) & settings.given):
+        write("settings-without-effect", settings=ignored)
+    write("started", version=service.version, trials=list(service.trials))
+    return app
+
+
+def load_screener(settings: Settings) -> Screener:
+    """The trials, mappings and value sets that the settings name, loaded and compiled."""
+    service = settings.service
+    return Screener.load(
+        trials_dir=service.trials_dir,
+        concept_maps_dir=service.concept_maps_dir,
+        timezone=service.timezone,
+        sites={
+            trial: SiteTrial(chosen.recruiting_confirmed, chosen.contact, chosen.parameters)
+            for trial, chosen in settings.trials.items()
+        },
+    )
+
+
+def join(
+    settings: Settings, screener: Screener, log: Log, *, base_url: str | None = None, sandbox: bool = False
+) -> Service:
+    """The parts behind the routes."""
+    trials = screener.catalog.trials
+    base = settings.service.base_url or base_url
+    if settings.clients and base is None:
+        raise ConfigurationError(
+            "service.base_url is missing: with [[clients]] their tokens name it as audience."
+        )
+    return Service(
+        trials=trials,
+        screener=screener,
+        orders={
+            trial_id: order_set(trial, sensitive_orders=settings.cards.sensitive_orders)
+            for trial_id, trial in trials.items()
+        },
+        transport=Transport(),
+        store=Store(settings.service.database_url),
+        log=log,
+        today=today(settings),
+        cards=CardOptions(
+            show_excluded=settings.cards.show_excluded,
+            max_cards=settings.cards.max_cards,
+            fixed_date=settings.service.as_of is not None,
+        ),
+        clients=tuple(_client(client) for client in settings.clients),
+        version=__version__,
+        base_url=base.rstrip("/") if base else None,
+        full_prefetch=settings.service.prefetch == "full",
+        fetch_seconds=settings.limits.fetch_seconds,
+        fhir_servers=settings.service.fhir_servers,
+        own_fhir="/sandbox/fhir" if sandbox else None,
+        unavailable=settings.service.unavailable,
+        observation_codes=observation_codes(screener),
+        by_code=settings.service.observations == "codes",
+    )
+
+
+def observation_codes(screener: Screener) -> tuple[str, ...]:
+    """Every code by which an Observation may answer a criterion, without system, for servers that want codes."""
+    codes: set[str] = set()
+    for loaded in screener.catalog.loaded.values():
+        for define in loaded.library.defines:
+            for need in loaded.library.retrieves(define):
+                if need.resource_type != "Observation":
+                    continue
+                codes.update(c.code for c in need.codes or () if c.code)
+                if need.value_set is not None:
+                    codes.update(c.code for c in screener.value_sets.expand(need.value_set) if c.code)
+    return tuple(sorted(codes))
+
+
+def today(settings: Settings) -> Callable[[], date]:
+    """The day of an assessment: the fixed one, or today at the site."""
+    fixed, zone = settings.service.as_of, ZoneInfo(settings.service.timezone)
+    return lambda: fixed or datetime.now(zone).date()
+
+
+def _client(client: ClientSettings) -> Client:
+    place = f"clients ({client.name})"
+    if client.jwks_file is None:
+        raise ConfigurationError(f"{place}: jwks_url is not supported yet; put the keys into a jwks_file.")
+    return Client(
+        client.name,
+        client.issuer,
+        read_jwks(client.jwks_file, f"{place}: jwks_file"),
+        client.jku,
+        client.tenants,
+        client.audiences,
+        client.fhir_servers,
+    )
+
+
+def _headers(response: Response) -> Response:
+    """What every answer carries; CORS for browser clients, who may be asked before they reach a private
+    network.
+    """
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if request.path.startswith(_CORS_PATHS):
+        response.headers.update(_CORS)
+        if request.headers.get("Access-Control-Request-Private-Network") == "true":
+            response.headers["Access-Control-Allow-Private-Network"] = "true"
+    return response

@@ -1,0 +1,1 @@
+"""CDS Hooks: discovery, the services, their cards and feedback, who may call, and how errors read."""

@@ -1,0 +1,270 @@
+"""The words of a card: a summary below 140 characters and a detail of at most 15 lines of lists
+(clinical-spec §1.4).
+
+No finding of a sensitive category is named here: such criteria are only counted. What comes from a
+patient's record is cut to size and escaped for GitHub Flavored Markdown and HTML, because clients draw
+both. Nothing here fails.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from cds_service.eligibility.assessment import Assessment, CriterionResult
+from cds_service.rendering.text import printable
+from cds_service.rendering.words import REASON, likely_word, word_for
+
+SUMMARY_LIMIT: Final = 140
+DETAIL_LINES: Final = 15
+_PIECE: Final = 90
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]#|~])")
+_AUTOLINK: Final = re.compile(r"(?i)(www)\.|(https?|ftp|mailto|xmpp)(:)")
+# The last fence before a card: words of the sensitive categories, whatever criterion or text they come from.
+_SENSITIVE: Final = re.compile(
+    r"\b(hiv|aids|sida|hepatit|hbsag|hbv|hcv|htlv|syphil|sifilis|lues|treponem|vdrl|pregnan|gravid|gestant|gestac"
+    r"|breast ?feed|lactat|amament|alcohol|alcool|etilis|opioid|heroin|cocain|cannabis|maconha|marijuana|substance"
+    r"|abuse|addict|depress|psych|psiqu|schizo|esquizo|bipolar|suicid|mental)"
+)
+# Reasons that say that nothing is known, which is no finding.
+_MISSING: Final = frozenset({"missing-data", "stale-data"})
+# Resources whose evidence is a measurement or an answer, not the name of a finding.
+_MEASURED: Final = frozenset({"Observation", "QuestionnaireResponse"})
+_NOT_GOT: Final = frozenset({"retrieval-failed", "not-offered", "not-computed"})
+
+
+def escaped(text: str, limit: int = _PIECE) -> str:
+    """Text of the record as plain text in Markdown and HTML: no markup, no links, no line breaks, cut to
+    `limit`.
+    """
+    plain = printable(text)
+    if len(plain) > limit:
+        plain = plain[: limit - 1].rstrip() + "…"
+    safe = _SPECIAL.sub(r"\\\1", html.escape(plain, quote=False))
+    safe = _AUTOLINK.sub(lambda m: f"{m[1]}&#46;" if m[1] else f"{m[2]}&#58;", safe)
+    return safe.replace("@", "&#64;")
+
+
+def names_sensitive(text: str) -> bool:
+    """Whether a text speaks of a sensitive category in any of the words of English or Portuguese known
+    here.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower().replace("-", " ")
+    return _SENSITIVE.search(plain) is not None
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 criterion`, `3 criteria`, `5 screening blood tests`."""
+    if noun == "criterion":
+        return f"{number} {'criterion' if number == 1 else 'criteria'}"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def summary(assessment: Assessment) -> str:
+    """One sentence below 140 characters: the trial, what the record says, and the counts. No patient data."""
+    results = rows(assessment)
+    fit = sum(1 for r in results if r.verdict.status != "unknown" and not r.excludes)
+    unknown = sum(1 for r in results if r.verdict.status == "unknown")
+    against = len([r for r in results if r.excludes])
+    name = printable(assessment.trial.short_title)
+    if assessment.excluded_by_boundary_only:
+        words = f": excluded unless the PI rules otherwise ({counted(against, 'criterion')} to decide)"
+    elif against:
+        words = f": not eligible, {counted(against, 'criterion')} against"
+    else:
+        words = f": may be eligible, {fit} of {counted(len(results), 'criterion')} fit, {unknown} open"
+    nct = assessment.trial.nct
+    room = SUMMARY_LIMIT - 1 - len(words)
+    title = f"{nct} {name}" if nct not in name else name
+    return (title if len(title) <= room else title[: room - 1].rstrip() + "…") + words
+
+
+def detail(assessment: Assessment, *, fixed_date: bool) -> str:
+    """The detail in Markdown. `fixed_date`: the day is a setting, which the card must then say."""
+    head = []
+    if warning := assessment.trial.registry.warning:
+        head.append(_trial_text(warning))
+    if fixed_date:
+        head.append(
+            f"- Assessed as of {assessment.as_of.isoformat()}, a day fixed by this service's settings"
+        )
+    sections = _against(assessment) if assessment.exclusions else _open(assessment)
+    return "\n".join([*head, *_fitted(sections, DETAIL_LINES - len(head))])
+
+
+def rows(assessment: Assessment) -> list[CriterionResult]:
+    """The criteria, each once: the headline that repeats another's verdict is left out."""
+    return [result for result in assessment.criteria if result.criterion.same_as is None]
+
+
+def _against(assessment: Assessment) -> list[tuple[str, list[str], int]]:
+    """What rules the patient out, all of it, sensitive ones only counted."""
+    results = [r for r in rows(assessment) if r.excludes]
+    plain = [r for r in results if not _hidden(r)]
+    lines = [_line(r, boundary=True) for r in plain] + _hidden_lines([r for r in results if _hidden(r)])
+    title = f"**Not eligible: {counted(len(results), 'criterion')}**"
+    if assessment.excluded_by_boundary_only:
+        title = "**Excluded unless the PI rules otherwise**"
+    return [(title, lines, len(lines))]
+
+
+def _open(assessment: Assessment) -> list[tuple[str, list[str], int]]:
+    """Why, what is unknown, what to ask; each with the number of lines that it should at least get."""
+    results = rows(assessment)
+    unknown = [r for r in results if r.verdict.status == "unknown"]
+    why = [
+        _line(r)
+        for r in results
+        if r.verdict.status != "unknown" and r.criterion.tier == "A" and not _hidden(r) and r.verdict.evidence
+    ]
+    not_computed = [r for r in unknown if "not-computed" in r.verdict.reasons]
+    people = [r for r in unknown if r.criterion.tier == "C" and r not in not_computed]
+    data = [r for r in unknown if r not in not_computed and r not in people]
+    shown = [r for r in data if not _hidden(r)]
+    shown.sort(key=lambda r: not r.blocks)
+    not_got = [r for r in data if r.verdict.reasons == ("retrieval-failed",)]
+    shown = [r for r in shown if r not in not_got or r.verdict.evidence]
+    lines = [
+        *_not_got(assessment, len(not_got)),
+        *_absent(shown),
+        *_hidden_lines([r for r in data if _hidden(r)]),
+    ]
+    if not_computed:
+        verb = "is" if len(not_computed) == 1 else "are"
+        count = counted(len(not_computed), "criterion")
+        lines.append(f"{count} {verb} not evaluated by this version: check by hand")
+    asked = [(r.verdict.question or r.criterion.question or "", r) for r in people]
+    questions = [
+        f"{_trial_text(r.criterion.label)}: {_trial_text(q)}" if q else _trial_text(r.criterion.label)
+        for q, r in asked
+        if not _hidden(r) and not names_sensitive(f"{r.criterion.label} {q}")
+    ]
+    if rest := len(people) - len(questions):
+        questions.append(f"{counted(rest, 'criterion')} more that only people can answer")
+    return [
+        ("**Why**", why, 4),
+        (f"**Unknown ({len(data) + len(not_computed)})**", lines, 5),
+        (f"**Ask ({len(people)})**", questions, 3),
+    ]
+
+
+def _absent(results: Sequence[CriterionResult]) -> list[str]:
+    """Open criteria, a line each; those without any result together in the first, by the names of their tests."""
+    missing = [
+        r
+        for r in results
+        if r.criterion.missing_as and r.verdict.reasons == ("missing-data",) and not r.verdict.evidence
+    ]
+    if len(missing) < 2:
+        return [_line(r) for r in results]
+    names = list(dict.fromkeys(_trial_text(r.criterion.missing_as or "") for r in missing))
+    return [f"No result on record: {', '.join(names)}", *(_line(r) for r in results if r not in missing)]
+
+
+def _line(result: CriterionResult, *, boundary: bool = False) -> str:
+    """One criterion with what decides it or why nothing does."""
+    criterion, verdict = result.criterion, result.verdict
+    parts = []
+    if verdict.status == "unknown":
+        parts.append(", ".join(word_for(REASON, reason) for reason in verdict.reasons[:2]) or "not decided")
+        if verdict.likely:
+            parts.append(likely_word(criterion.kind, verdict.likely))
+    elif criterion.kind == "exclusion":
+        parts.append("present" if verdict.status == "met" else "not present")
+    elif verdict.status == "not-met":
+        parts.append("not met")
+    if boundary and "boundary" in verdict.reasons:
+        parts.append("unless the PI rules otherwise")
+    parts += _evidence(result)
+    return f"{_trial_text(criterion.label)}: {'; '.join(parts)}" if parts else _trial_text(criterion.label)
+
+
+def _evidence(result: CriterionResult) -> list[str]:
+    """What was measured and when; of a diagnosis, procedure or device only the day, of the Patient only the note.
+
+    What a diagnosis is called may name more than its criterion asks for (a motor neuron disease due to …), and a birth
+    date says no more than the age.
+    """
+    for item in result.verdict.evidence[:1]:
+        kind = item.reference.partition("/")[0]
+        day = escaped(item.date, 25) if item.date else ""
+        if kind == "Patient":
+            return [escaped(note) for note in result.verdict.notes[:1] if not names_sensitive(note)]
+        if kind in _MEASURED and item.value and not names_sensitive(f"{item.display} {item.value}"):
+            return [f"{escaped(item.value)} ({day})" if day else escaped(item.value)]
+        return [f"recorded {day}" if day else "recorded"]
+    return []
+
+
+def _hidden(result: CriterionResult) -> bool:
+    return result.criterion.sensitive is not None or names_sensitive(result.criterion.label)
+
+
+def _hidden_lines(results: Sequence[CriterionResult]) -> list[str]:
+    """Sensitive criteria, counted: missing tests by their kind, findings only as one of a category."""
+    missing: dict[str, int] = {}
+    findings: dict[str, int] = {}
+    for result in results:
+        reasons = frozenset(result.verdict.reasons)
+        if result.verdict.status == "unknown" and reasons and reasons <= _MISSING:
+            noun = result.criterion.missing_as or "screening test"
+            missing[noun] = missing.get(noun, 0) + 1
+        elif not (result.verdict.status == "unknown" and reasons and reasons <= _NOT_GOT):
+            kind = (
+                "infectious-disease" if result.criterion.sensitive == "infectious-disease" else "confidential"
+            )
+            findings[kind] = findings.get(kind, 0) + 1
+    lines = [f"{_trial_text(counted(number, noun))} missing" for noun, number in missing.items()]
+    for kind, number in findings.items():
+        count = "one" if number == 1 else str(number)
+        noun = "criterion" if number == 1 else "criteria"
+        lines.append(f"{count} {kind} {noun}: see the assessment")
+    return lines
+
+
+def _not_got(assessment: Assessment, criteria: int) -> list[str]:
+    """One line on the data that could not be got, how many criteria need it, and what to do about it."""
+    lost = {
+        kind: acquired
+        for kind, acquired in sorted(assessment.data.items())
+        if acquired.state in ("failed", "truncated", "refused")
+    }
+    if not lost:
+        return []
+    reasons = sorted({acquired.reason or acquired.state for acquired in lost.values()})
+    needed = f", needed by {counted(criteria, 'criterion')}" if criteria else ""
+    kinds = ", ".join(list(lost)[:4]) + (f" and {len(lost) - 4} more" if len(lost) > 4 else "")
+    return [
+        f"Data not obtained: {kinds} ({escaped(', '.join(reasons), 80)}){needed}: look these up in the chart"
+    ]
+
+
+def _trial_text(text: str) -> str:
+    """Words of the trial package, escaped like any other text but not cut short."""
+    return escaped(text, 300)
+
+
+def _fitted(sections: Iterable[tuple[str, list[str], int]], room: int) -> list[str]:
+    """The sections as nested lists in `room` lines; what does not fit is counted in the section's last
+    line.
+    """
+    wanted = [(title, lines, least) for title, lines, least in sections if lines]
+    room -= len(wanted)
+    shares = [min(len(lines), least) for _, lines, least in wanted]
+    while sum(shares) > room:
+        shares[shares.index(max(shares))] -= 1
+    # What is left over goes to the longest first: the unknown where much is unknown, else to what is settled.
+    for index in sorted(range(len(wanted)), key=lambda i: shares[i], reverse=True):
+        lines = wanted[index][1]
+        shares[index] += min(len(lines) - shares[index], room - sum(shares))
+    fitted = []
+    for (title, lines, _), share in zip(wanted, shares, strict=True):
+        fitted.append(f"- {title}")
+        shown = lines if len(lines) <= share else lines[: share - 1]
+        fitted += [f"  - {line}" for line in shown]
+        if len(shown) < len(lines):
+            fitted.append(f"  - and {len(lines) - len(shown)} more: see the assessment")
+    return fitted

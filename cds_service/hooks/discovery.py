@@ -1,0 +1,53 @@
+"""Discovery: one CDS service a trial and one for all, with prefetch templates in CDS Hooks 2.0 tokens.
+Nothing fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cds_service.hooks.messages import PATIENT_VIEW
+from cds_service.hooks.service import ALL_TRIALS, Service
+from cds_service.records.prefetch import FULL_PAGE, templates
+
+_REQUIREMENTS: Final = (
+    "Works with prefetch, with a FHIR R4 server (fhirServer and, where it asks for one, a token), "
+    "or with both."
+)
+
+
+def discovery(service: Service) -> dict[str, Any]:
+    """The body of GET /cds-services."""
+    return {"services": [_entry(service, service_id) for service_id in service.service_ids()]}
+
+
+def prefetch_types(service: Service, service_id: str) -> frozenset[str]:
+    """The resource types that a service's discovery entry asks for as prefetch."""
+    trials = service.trials_of(service_id)
+    if service.full_prefetch:
+        return service.screener.needed_types(trials)
+    return service.screener.gate_types(trials)
+
+
+def _entry(service: Service, service_id: str) -> dict[str, Any]:
+    page = FULL_PAGE if service.full_prefetch else None
+    return {
+        "hook": PATIENT_VIEW,
+        "id": service_id,
+        **_words(service, service_id),
+        "prefetch": templates(prefetch_types(service, service_id), page_size=page),
+        "usageRequirements": _REQUIREMENTS,
+    }
+
+
+def _words(service: Service, service_id: str) -> dict[str, str]:
+    if service_id == ALL_TRIALS:
+        return {
+            "title": "Clinical trial pre-screening",
+            "description": "Says which of the clinical trials known here the patient may be eligible for, and why.",
+        }
+    trial = service.trials[service_id.removeprefix("trial-")]
+    return {
+        "title": f"Pre-screening for {trial.nct}",
+        "description": f"Says whether the patient may be eligible for {trial.nct} ({trial.short_title}), and why.",
+    }

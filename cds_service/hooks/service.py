@@ -1,0 +1,153 @@
+"""What every view needs, built once at the start and never changed: trials, screener, rules about callers
+and servers.
+
+Nothing here does I/O except the gathering of a patient's data, which is bounded by one deadline per call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Final, Protocol
+
+from flask import request
+from werkzeug.exceptions import Unauthorized
+
+from cds_service.eligibility.assessment import Assessment
+from cds_service.eligibility.trial import Trial
+from cds_service.errors import ForbiddenError, NotFoundError
+from cds_service.hooks.auth import Client, Refused, unauthorized, verified_client
+from cds_service.hooks.cards import CardOptions
+from cds_service.hooks.messages import HookRequest
+from cds_service.hooks.orders import OrderSet
+from cds_service.hooks.problems import Log
+from cds_service.hooks.store import Store
+from cds_service.records.fhir_search import Source
+from cds_service.records.fhir_server import Acquisition
+from cds_service.records.fhir_transport import Deadline, Transport, allowed_server
+from cds_service.records.prefetch import read_prefetch
+from cds_service.records.record import PatientRecord
+
+ALL_TRIALS: Final = "trial-eligibility"
+
+
+class Screening(Protocol):
+    """The part of `screening.Screener` that the views use; pure, thread-safe."""
+
+    def screen(self, record: PatientRecord, trial_ids: Sequence[str], as_of: date) -> list[Assessment]:
+        """The Assessments of these trials for the record's patient on that day."""
+
+    def gates_open(self, record: PatientRecord, trial_ids: Sequence[str], as_of: date) -> list[str]:
+        """The trials for which more of the chart than the gate's types is worth asking for (design §6)."""
+
+    def gate_types(self, trial_ids: Sequence[str]) -> frozenset[str]:
+        """The resource types that these trials' gates read."""
+
+    def needed_types(self, trial_ids: Sequence[str]) -> frozenset[str]:
+        """All resource types that these trials read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The joined parts. `fhir_servers`: those allowed while no client is configured (empty: loopback);
+    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
+    """
+
+    trials: Mapping[str, Trial]
+    screener: Screening
+    orders: Mapping[str, OrderSet]
+    transport: Transport
+    store: Store
+    log: Log
+    today: Callable[[], date]
+    cards: CardOptions = field(default_factory=CardOptions)
+    clients: tuple[Client, ...] = ()
+    version: str = "0"
+    base_url: str | None = None
+    full_prefetch: bool = False
+    fetch_seconds: float = 3.0
+    fhir_servers: tuple[str, ...] = ()
+    own_fhir: str | None = None
+    unavailable: tuple[str, ...] = ()
+    observation_codes: tuple[str, ...] = ()
+    by_code: bool = False
+
+    def service_ids(self) -> list[str]:
+        """The ids of the CDS services: one a trial, and one for all."""
+        return [*(f"trial-{trial}" for trial in self.trials), ALL_TRIALS]
+
+    def trials_of(self, service_id: str) -> tuple[str, ...]:
+        """The trials that a service answers for. Raises NotFoundError."""
+        if service_id == ALL_TRIALS:
+            return tuple(self.trials)
+        trial = service_id.removeprefix("trial-")
+        if service_id.startswith("trial-") and trial in self.trials:
+            return (trial,)
+        raise NotFoundError("There is no CDS service of that id: see /cds-services.")
+
+    def base(self) -> str:
+        """The service's own base URL as the caller knows it, without a trailing slash."""
+        return self.base_url or request.host_url.rstrip("/")
+
+    def caller(self, *, also: str | None = None) -> Client | None:
+        """The client whose token this request carries, None where no client is configured. Aborts with a
+        bare 401.
+
+        `also`: another path under the base URL that the token may be meant for (a service's, for its
+        feedback).
+        """
+        if not self.clients:
+            return None
+        urls = [self.base() + path for path in (request.path, also) if path]
+        try:
+            return verified_client(
+                request.headers.get("Authorization"),
+                self.clients,
+                urls,
+                datetime.now(UTC),
+                self.store.first_use,
+            )
+        except Refused as refusal:
+            self.log("unauthorized", status=401, reason=str(refusal))
+            raise Unauthorized(response=unauthorized()) from None
+
+    def acquisition(self, hook: HookRequest, client: Client | None, types: frozenset[str]) -> Acquisition:
+        """The gathering for one call: its prefetch of these types, and its FHIR server. Raises
+        ForbiddenError.
+        """
+        source = None
+        if hook.fhir_server is not None:
+            self._check_server(hook.fhir_server, client)
+            source = Source(
+                hook.fhir_server,
+                self.transport,
+                hook.access_token,
+                hook.scope,
+                self.observation_codes,
+                self.by_code,
+            )
+        return Acquisition(
+            hook.patient_id,
+            deadline=Deadline(self.fetch_seconds),
+            prefetched=read_prefetch(hook.prefetch, hook.patient_id, types),
+            source=source,
+            unavailable=self.unavailable,
+        )
+
+    def _check_server(self, fhir_server: str, client: Client | None) -> None:
+        """A server that the caller may not name is never asked, whatever the prefetch holds."""
+        if client is not None:
+            allowed = bool(client.fhir_servers) and allowed_server(fhir_server, client.fhir_servers)
+            remedy = "have it listed under this client's fhir_servers"
+        else:
+            listed = self.fhir_servers
+            if listed and self.own_fhir:
+                listed = (*listed, self.base() + self.own_fhir)
+            allowed = allowed_server(fhir_server, listed)
+            remedy = "list it under service.fhir_servers"
+        if not allowed:
+            raise ForbiddenError(
+                "This fhirServer is not one that the service may read from; nothing was fetched. "
+                f"To allow it, {remedy}."
+            )

@@ -1,0 +1,349 @@
+"""Every setting of the service, read once at the start from `cds-service.toml` and `CDS_*` variables, then
+passed in.
+
+A variable wins over the file. `CDS_CONFIG` names the file (default: `cds-service.toml` where present). A
+setting of `[service]` is the variable `CDS_<KEY>` (`CDS_SERVICE_<KEY>` is the same), of another table
+`CDS_<TABLE>_<KEY>`; lists are comma-separated; a trial's are `CDS_TRIALS_<ID>_RECRUITING_CONFIRMED`,
+`…_CONTACT`, `…_PARAMETERS_<name>`. `[[clients]]` stand in the file only. Relative paths in the file are
+relative to it.
+
+Error policy: an unknown key, an unknown `CDS_*` variable or a bad value raises ConfigurationError with its
+name and, for the file, its line; nothing is guessed and nothing is ignored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from cds_service.errors import ConfigurationError
+from cds_service.settings import values
+from cds_service.settings.source import TomlSource, read_toml
+
+DEFAULT_FILE: Final = "cds-service.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """`[service]`: where the service stands and what it asks for.
+
+    base_url: the public address, without a trailing slash; None = the bound address.
+    timezone: the site's IANA zone. database_url: an SQLAlchemy URL (feedback, seen token ids).
+    trials_dir, concept_maps_dir: folders of further trials and of the site's own ConceptMaps.
+    prefetch: `gate` asks for Patient and Condition only, `full` for everything (sites without a FHIR server).
+    as_of: a fixed assessment day for demo and tests, refused beside [[clients]]; None = today in the time
+    zone. fhir_servers: the FHIR servers that may be asked while no client is configured; empty = loopback
+    addresses. unavailable: resource types that this site does not offer. observations: `all` or `codes` (how
+    they are searched).
+    """
+
+    base_url: str | None = None
+    timezone: str = "America/Sao_Paulo"
+    database_url: str = "sqlite:///cds-service.db"
+    trials_dir: Path | None = None
+    concept_maps_dir: Path | None = None
+    prefetch: str = "gate"
+    as_of: date | None = None
+    fhir_servers: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    observations: str = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class CardSettings:
+    """`[cards]`: which cards are shown. rest_after_views: 0 = a card never rests."""
+
+    show_excluded: bool = False
+    sensitive_orders: bool = False
+    max_cards: int = 5
+    rest_after_views: int = 5
+    rest_days: int = 14
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackSettings:
+    """`[feedback]`: the key of the pseudonyms, and for how many days feedback is kept."""
+
+    pseudonym_key_file: Path = Path("pseudonym.key")
+    retention_days: int = 365
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """`[audit]`: where AuditEvents go (`file:<path>` or a FHIR base URL); None = nowhere."""
+
+    sink: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """`[limits]`: request body in bytes, all searches of one call in seconds, calls per client and minute."""
+
+    body_bytes: int = 20_000_000
+    fetch_seconds: float = 3.0
+    requests_per_minute: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSettings:
+    """`[trials.<id>]`: the day on which the site confirmed recruitment, its contact, CQL parameters
+    (clinical-spec §8).
+    """
+
+    recruiting_confirmed: date | None = None
+    contact: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """`[[clients]]`: one CDS client that may call (its `iss`, its keys, what its tokens may say, its FHIR
+    servers).
+    """
+
+    name: str
+    issuer: str
+    jwks_file: Path | None = None
+    jwks_url: str | None = None
+    jku: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    fhir_servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. `given` names those that the file or a variable set (`audit.sink`), for what must warn
+    about them.
+    """
+
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    cards: CardSettings = field(default_factory=CardSettings)
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    trials: Mapping[str, TrialSettings] = field(default_factory=dict)
+    clients: tuple[ClientSettings, ...] = ()
+    given: frozenset[str] = frozenset()
+
+
+Parse = Callable[[Any, Path], Any]
+TABLES: Final[Mapping[str, Mapping[str, Parse]]] = MappingProxyType(
+    {
+        "service": {
+            "base_url": values.base_url,
+            "timezone": values.timezone,
+            "database_url": values.database_url,
+            "trials_dir": values.folder,
+            "concept_maps_dir": values.folder,
+            "prefetch": values.choice("gate", "full"),
+            "as_of": values.day,
+            "fhir_servers": values.list_of(values.base_url),
+            "unavailable": values.list_of(values.resource_type),
+            "observations": values.choice("all", "codes"),
+        },
+        "cards": {
+            "show_excluded": values.truth,
+            "sensitive_orders": values.truth,
+            "max_cards": values.integer(1),
+            "rest_after_views": values.integer(0),
+            "rest_days": values.integer(0),
+        },
+        "feedback": {"pseudonym_key_file": values.path, "retention_days": values.integer(1)},
+        "audit": {"sink": values.sink},
+        "limits": {
+            "body_bytes": values.integer(1),
+            "fetch_seconds": values.seconds,
+            "requests_per_minute": values.integer(1),
+        },
+    }
+)
+TRIAL_KEYS: Final[Mapping[str, Parse]] = MappingProxyType(
+    {"recruiting_confirmed": values.day, "contact": values.text, "parameters": values.parameters}
+)
+CLIENT_KEYS: Final[Mapping[str, Parse]] = MappingProxyType(
+    {
+        "name": values.text,
+        "issuer": values.text,
+        "jwks_file": values.path,
+        "jwks_url": values.base_url,
+        "jku": values.list_of(values.base_url),
+        "tenants": values.list_of(values.text),
+        "audiences": values.list_of(values.text),
+        "fhir_servers": values.list_of(values.base_url),
+    }
+)
+
+
+def load_settings(config: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the file `config` (else CDS_CONFIG, else `cds-service.toml` where present) and the
+    environment.
+
+    Raises ConfigurationError, which names the setting and, for the file, the line.
+    """
+    variables = os.environ if environment is None else environment
+    named = config or (Path(variables["CDS_CONFIG"]) if variables.get("CDS_CONFIG") else None)
+    if named is not None and not named.is_file():
+        raise ConfigurationError(f"The configuration file {named} does not exist.")
+    path = named or Path(DEFAULT_FILE)
+    source = read_toml(path) if path.is_file() else TomlSource({}, "", path.name)
+    settings = _with_environment(_from_file(source, path.parent), variables)
+    _check(settings)
+    return settings
+
+
+def _from_file(source: TomlSource, folder: Path) -> Settings:
+    given: set[str] = set()
+    parts: dict[str, Any] = {}
+    for table, content in source.data.items():
+        if table == "clients":
+            parts["clients"] = _clients(source, content, folder)
+        elif table == "trials":
+            parts["trials"] = _trials(source, content, folder)
+        elif table in TABLES:
+            parts[table] = _parsed(source, (table,), content, TABLES[table], folder)
+        else:
+            raise source.error(
+                (table,), f"unknown table; known are {', '.join([*TABLES, 'trials', 'clients'])}"
+            )
+        given |= {f"{table}.{key}" for key in content} if isinstance(content, dict) else {table}
+    settings = Settings()
+    for table in TABLES.keys() & parts.keys():
+        settings = replace(settings, **{table: replace(getattr(settings, table), **parts[table])})
+    return replace(
+        settings,
+        trials=MappingProxyType(parts.get("trials", {})),
+        clients=parts.get("clients", ()),
+        given=frozenset(given),
+    )
+
+
+def _parsed(
+    source: TomlSource,
+    place: tuple[str, ...],
+    content: Any,
+    keys: Mapping[str, Parse],
+    folder: Path,
+    nth: int = 0,
+) -> dict[str, Any]:
+    """One table's values, each checked. `nth` counts the occurrences of an array of tables, for the line."""
+    if not isinstance(content, dict):
+        raise source.error(place, "a table is wanted here", nth=nth)
+    parsed: dict[str, Any] = {}
+    for key, value in content.items():
+        where = (*place, key)
+        if key not in keys:
+            raise source.error(where, f"unknown key; known are {', '.join(keys)}", nth=nth)
+        try:
+            parsed[key] = keys[key](value, folder)
+        except ValueError as error:
+            raise source.error(where, str(error), nth=nth) from None
+    return parsed
+
+
+def _trials(source: TomlSource, content: Any, folder: Path) -> dict[str, TrialSettings]:
+    if not isinstance(content, dict):
+        raise source.error(("trials",), "tables [trials.<id>] are wanted here")
+    return {
+        trial: TrialSettings(**_parsed(source, ("trials", trial), table, TRIAL_KEYS, folder))
+        for trial, table in content.items()
+    }
+
+
+def _clients(source: TomlSource, content: Any, folder: Path) -> tuple[ClientSettings, ...]:
+    if not isinstance(content, list):
+        raise source.error(("clients",), "a client is an array of tables: write [[clients]]")
+    clients = []
+    for nth, table in enumerate(content):
+        parsed = _parsed(source, ("clients",), table, CLIENT_KEYS, folder, nth)
+        for key in ("name", "issuer"):
+            if key not in parsed:
+                raise source.error(("clients",), f"{key} is missing", nth=nth)
+        if ("jwks_file" in parsed) == ("jwks_url" in parsed):
+            raise source.error(("clients",), "exactly one of jwks_file and jwks_url is wanted", nth=nth)
+        clients.append(ClientSettings(**parsed))
+    for key in ("name", "issuer"):
+        known = [getattr(client, key) for client in clients]
+        if len(set(known)) != len(known):
+            raise source.error(("clients",), f"two clients have the same {key}")
+    return tuple(clients)
+
+
+def _with_environment(settings: Settings, variables: Mapping[str, str]) -> Settings:
+    """The settings with the CDS_* variables over them; a relative path in a variable is relative to the
+    working folder.
+    """
+    chosen: dict[tuple[str, str], str] = {}
+    for name in sorted(variables):
+        if not name.startswith("CDS_") or name == "CDS_CONFIG":
+            continue
+        if name.startswith("CDS_TRIALS_") and name != "CDS_TRIALS_DIR":
+            settings = _with_trial_variable(settings, name, variables[name])
+            continue
+        table, key = _place_of(name)
+        if (other := chosen.setdefault((table, key), name)) != name and variables[other] != variables[name]:
+            raise ConfigurationError(
+                f"{other} and {name} are the same setting with two values; set one of them."
+            )
+        value = _of_variable(name, TABLES[table][key], variables[name])
+        changed = replace(getattr(settings, table), **{key: value})
+        settings = replace(settings, **{table: changed}, given=settings.given | {f"{table}.{key}"})
+    return settings
+
+
+def _place_of(name: str) -> tuple[str, str]:
+    rest = name.removeprefix("CDS_").lower()
+    table, _, key = rest.partition("_")
+    if table in TABLES and key in TABLES[table]:
+        return table, key
+    if rest in TABLES["service"]:
+        return "service", rest
+    raise ConfigurationError(
+        f"{name}: unknown setting; see `cds-service.toml` in the documentation for what is known."
+    )
+
+
+def _with_trial_variable(settings: Settings, name: str, text: str) -> Settings:
+    trial, _, parameter = name.removeprefix("CDS_TRIALS_").partition("_PARAMETERS_")
+    changes: dict[str, Any]
+    if parameter:
+        trial = trial.lower()
+        known = settings.trials.get(trial, TrialSettings())
+        changes = {"parameters": {**known.parameters, parameter: values.toml_value(text)}}
+    else:
+        for key in ("recruiting_confirmed", "contact"):
+            if trial.lower().endswith(f"_{key}"):
+                trial = trial.lower().removesuffix(f"_{key}")
+                changes = {key: _of_variable(name, TRIAL_KEYS[key], text)}
+                break
+        else:
+            raise ConfigurationError(
+                f"{name}: unknown setting of a trial; known are {', '.join(TRIAL_KEYS)}."
+            )
+    known = settings.trials.get(trial, TrialSettings())
+    trials = {**settings.trials, trial: replace(known, **changes)}
+    return replace(settings, trials=MappingProxyType(trials), given=settings.given | {f"trials.{trial}"})
+
+
+def _of_variable(name: str, parse: Parse, text: str) -> Any:
+    try:
+        return parse(values.Variable(text), Path())
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def _check(settings: Settings) -> None:
+    """What only several settings together can get wrong."""
+    if settings.clients and settings.service.as_of is not None:
+        raise ConfigurationError(
+            "service.as_of is for demo and tests and is refused beside [[clients]]; remove one of them."
+        )
+    if settings.clients and settings.service.fhir_servers:
+        raise ConfigurationError(
+            "service.fhir_servers holds only while no client is configured; name each client's under [[clients]]."
+        )

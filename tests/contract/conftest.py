@@ -1,0 +1,61 @@
+"""The real application, loaded once, and clients that speak to it without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from cds_service.app import create_app, load_screener
+from cds_service.hooks.service import Service
+from cds_service.screening import Screener
+from cds_service.settings import Settings
+
+AS_OF = date(2026, 6, 15)
+Make = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def screener() -> Screener:
+    return load_screener(Settings())
+
+
+@pytest.fixture
+def make_app(screener: Screener) -> Iterator[Make]:
+    """Makes an app; keyword arguments are `<table>__<key>` settings, `log` a list that collects what is logged."""
+    made: list[Flask] = []
+
+    def make(log: list[dict[str, Any]] | None = None, **changes: Any) -> Flask:
+        settings = Settings()
+        given = {"service__as_of": AS_OF, "service__database_url": "sqlite://", **changes}
+        base_url, sandbox = given.pop("base_url", None), given.pop("sandbox", ())
+        settings = replace(settings, clients=given.pop("clients", ()))
+        for place, value in given.items():
+            table, _, key = place.partition("__")
+            settings = replace(settings, **{table: replace(getattr(settings, table), **{key: value})})
+        lines = [] if log is None else log
+        app = create_app(
+            settings,
+            screener=screener,
+            base_url=base_url,
+            sandbox=sandbox,
+            log=lambda event, **fields: lines.append({"event": event, **fields}),
+        )
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        service: Service = app.extensions["cds_service"]
+        service.transport.close()
+        service.store.close()
+
+
+@pytest.fixture
+def client(make_app: Make) -> FlaskClient:
+    return make_app().test_client()

@@ -1,0 +1,480 @@
+"""Acquisition from a scripted FHIR server: what is got, what is not, and that the account says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from cds_service.errors import UnobtainableError
+from cds_service.records.fhir_search import Source
+from cds_service.records.fhir_server import Acquisition, acquire
+from cds_service.records.fhir_transport import Bounds, Deadline, Transport
+from cds_service.records.prefetch import read_prefetch
+from tests.unit.records_io.scripted_server import (
+    Answer,
+    bundle,
+    condition,
+    counted,
+    elapsed,
+    observation,
+    outcome,
+    patient,
+    serving,
+)
+
+SECRET = "token-canary"
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = Transport(bounds=Bounds(answer_bytes=200_000, pages=5, resources=50, page_size=10))
+    yield transport
+    transport.close()
+
+
+def state(record: Any, kind: str) -> tuple[str, str | None]:
+    acquired = record.state(kind)
+    return acquired.state, acquired.reason
+
+
+def test_patient_and_condition_cost_two_requests_with_the_token_on_each(transport: Transport) -> None:
+    with serving({"Patient/1": patient(), "Condition": bundle(condition())}) as server:
+        record = acquire(server.base, "1", ("Patient", "Condition"), token=SECRET, transport=transport)
+    assert [r.path for r in server.requests] == ["Condition", "Patient/1"] or [
+        r.path for r in server.requests
+    ] == ["Patient/1", "Condition"]
+    assert all(r.headers["Authorization"] == f"Bearer {SECRET}" for r in server.requests)
+    assert server.asked("Condition")[0].query == {"patient": "1", "_count": "10"}
+    assert record.patient["id"] == "1"
+    assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
+    assert record.state("Condition").count == 1
+    assert state(record, "Observation") == ("pending", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(outcome(), 404), "HTTP 404"),
+        (Answer(outcome(), 410), "HTTP 410"),
+        (Answer(outcome(), 401), "HTTP 401"),
+        (Answer(outcome(), 403), "HTTP 403"),
+        (Answer("boom", 500), "HTTP 500"),
+        (Answer("<html>login</html>", headers={"Content-Type": "text/html"}), "not JSON"),
+        (Answer(b'{"resourceType": "Patient", "id": "1", "x": "\xff"}'), "not JSON"),
+        (Answer(condition()), "something else"),
+        (Answer(patient("2")), "another patient's data"),
+        (Answer("", 302, {"Location": "http://127.0.0.1:9/fhir/Patient/1"}), "redirect not followed"),
+        (Answer(patient(), cut=10), "connection"),
+        (Answer(outcome()), "something else"),
+        (Answer("[" * 5000 + "]" * 5000), "not JSON"),
+    ],
+)
+def test_a_patient_that_can_not_be_had_stops_with_its_reason_and_no_identifier(
+    transport: Transport, answer: Answer, reason: str
+) -> None:
+    script = {"Patient/patient-canary": answer, "metadata": Answer("", 404)}
+    with serving(script) as server, pytest.raises(UnobtainableError) as caught:
+        acquire(server.base, "patient-canary", ("Patient", "Condition"), token=SECRET, transport=transport)
+    assert reason in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert "patient-canary" not in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(outcome(), 500), ("failed", "HTTP 500")),
+        (Answer(outcome(), 401), ("refused", "HTTP 401")),
+        (Answer(outcome(), 403), ("refused", "HTTP 403")),
+        (Answer("<html></html>"), ("failed", "not JSON")),
+        (Answer("", 301, {"Location": "/fhir/Elsewhere"}), ("failed", "redirect not followed")),
+        (Answer(outcome()), ("failed", "OperationOutcome")),
+        (Answer(outcome("information", "informational")), ("failed", "OperationOutcome instead of data")),
+        (Answer(patient()), ("failed", "not a FHIR Bundle")),
+        (Answer([1, 2]), ("failed", "not a FHIR Bundle")),
+        (Answer({"resourceType": "Bundle", "entry": "x"}), ("failed", "malformed Bundle")),
+        (Answer(bundle(condition(), outcome())), ("failed", "OperationOutcome")),
+        (Answer(bundle(condition(), outcome("warning", "incomplete"))), ("truncated", "OperationOutcome")),
+        (Answer(bundle(condition(), outcome("warning", "processing"))), ("truncated", "OperationOutcome")),
+        (Answer(bundle(condition(), outcome("warning", "suppressed"))), ("complete", None)),
+        (Answer(bundle(condition(), outcome("information", "informational"))), ("complete", None)),
+        (Answer(bundle(condition(), total=3)), ("truncated", "total above the entries")),
+        (Answer(bundle(condition(), condition(), total=2)), ("truncated", "total above the entries")),
+        (Answer(bundle(condition(), total=1)), ("complete", None)),
+        (Answer(bundle(condition("c1", "2"), condition("c2", "3"))), ("failed", "another patient's data")),
+        (Answer(bundle(observation("o1"))), ("failed", "unexpected resource type")),
+        (Answer({"resourceType": "Bundle", "entry": [{"fullUrl": "urn:x"}]}), ("truncated", "entry without")),
+        (Answer(bundle(condition()), zipped=True), ("complete", None)),
+        (Answer("{" + " " * 300_000 + "}"), ("failed", "answer too large")),
+        (Answer(" " * 50_000_000, zipped=True), ("failed", "answer too large")),
+        (Answer(bundle(condition()), cut=30), ("failed", "connection")),
+    ],
+)
+def test_the_account_of_one_search(
+    transport: Transport, answer: Answer, expected: tuple[str, str | None]
+) -> None:
+    with serving({"Patient/1": patient(), "Condition": answer, "metadata": Answer("", 404)}) as server:
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    found = state(record, "Condition")
+    assert found[0] == expected[0]
+    assert (found[1] or "").startswith(expected[1] or "") if expected[1] else found[1] is None
+
+
+def test_another_patients_resources_are_dropped_and_counted(transport: Transport) -> None:
+    page = bundle(condition("c1"), condition("c2", "2"), condition("c3", "3"))
+    with serving({"Patient/1": patient(), "Condition": page}) as server:
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
+    assert state(record, "Condition") == ("complete", None)
+    assert record.warnings == ("2 resources of another patient were dropped.",)
+
+
+def test_pages_are_followed_with_the_token_and_merged(transport: Transport) -> None:
+    script: dict[str, Any] = {"Patient/1": patient()}
+    with serving(script) as server:
+        script["Condition"] = bundle(
+            condition("c1"), total=3, next_url=f"{server.base}?_getpages=a&_offset=1"
+        )
+        # HAPI's paging links lead to the base itself.
+        script[""] = bundle(condition("c2"), next_url="page/3")
+        script["page/3"] = bundle(condition("c3"))
+        record = acquire(server.base, "1", ("Condition",), token=SECRET, transport=transport)
+    assert [c["id"] for c in record.of_type("Condition")] == ["c1", "c2", "c3"]
+    assert state(record, "Condition") == ("complete", None)
+    assert all(r.headers["Authorization"] == f"Bearer {SECRET}" for r in server.requests)
+
+
+def test_a_paging_link_by_the_other_name_of_this_machine_is_asked_at_the_base(transport: Transport) -> None:
+    script: dict[str, Any] = {"Patient/1": patient(), "": bundle(condition("c2"))}
+    with serving(script) as server:
+        other = server.base.replace("127.0.0.1", "localhost")
+        script["Condition"] = bundle(condition("c1"), next_url=f"{other}?_getpages=a")
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+        assert server.asked("")[0].headers["Host"] == server.base.split("/")[2]
+    assert state(record, "Condition") == ("complete", None)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://192.0.2.1/fhir/Condition?page=2",
+        "https://{host}/fhir/Condition?page=2",
+        "http://{host}/other/Condition?page=2",
+        "http://{host}/fhirevil/Condition?page=2",
+        "http://{host}/fhir/../admin?page=2",
+        "http://{host}/fhir/%2e%2e/admin?page=2",
+        "http://user:secret@{host}/fhir/Condition?page=2",
+        "//192.0.2.1/fhir/Condition",
+        "file:///etc/passwd",
+        "",
+    ],
+)
+def test_a_paging_link_elsewhere_is_not_followed(transport: Transport, link: str) -> None:
+    script: dict[str, Any] = {"Patient/1": patient()}
+    with serving(script) as server:
+        url = link.format(host=server.base.split("/")[2])
+        script["Condition"] = bundle(condition("c1"), next_url=url)
+        record = acquire(server.base, "1", ("Condition",), token=SECRET, transport=transport)
+        assert len(server.requests) == 2
+    assert state(record, "Condition") == ("truncated", "paging link to another server")
+    assert record.state("Condition").count == 1
+
+
+def test_a_link_to_another_port_of_this_machine_is_another_server(transport: Transport) -> None:
+    with serving({}) as other:
+        first = bundle(condition("c1"), next_url=f"{other.base}/Condition?page=2")
+        with serving({"Patient/1": patient(), "Condition": first}) as server:
+            record = acquire(server.base, "1", ("Condition",), token=SECRET, transport=transport)
+        assert other.requests == []
+    assert state(record, "Condition") == ("truncated", "paging link to another server")
+
+
+def test_paging_loops_and_endless_paging_end(transport: Transport) -> None:
+    script: dict[str, Any] = {"Patient/1": patient()}
+    numbers = iter(range(1000))
+    with serving(script) as server:
+        script["Condition"] = bundle(condition("c1"), next_url=f"{server.base}/page/1")
+        script["page/1"] = bundle(condition("c2"), next_url=f"{server.base}/page/1")
+        script["Observation"] = lambda _: bundle(
+            observation(f"o{next(numbers)}"), next_url=f"{server.base}/Observation?page={next(numbers)}"
+        )
+        record = acquire(server.base, "1", ("Condition", "Observation"), transport=transport)
+    assert state(record, "Condition") == ("truncated", "paging loop")
+    assert record.state("Condition").count == 2
+    assert state(record, "Observation") == ("truncated", "more pages than are read")
+    assert record.state("Observation").count == 5
+
+
+def test_a_failure_on_a_later_page_keeps_what_came_before(transport: Transport) -> None:
+    script: dict[str, Any] = {"Patient/1": patient(), "page/2": Answer("", 500)}
+    with serving(script) as server:
+        script["Condition"] = bundle(condition("c1"), next_url=f"{server.base}/page/2")
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    assert state(record, "Condition") == ("truncated", "a later page failed: HTTP 500")
+    assert record.state("Condition").count == 1
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [Answer(bundle(condition()), wait=30), Answer(bundle(condition()), drip=0.2)],
+    ids=["late", "dripping"],
+)
+def test_one_deadline_holds_for_all_searches(transport: Transport, slow: Answer) -> None:
+    script = {"Patient/1": patient(), "Condition": slow, "Observation": slow, "Procedure": bundle()}
+    with serving(script) as server:
+        record, took = elapsed(
+            lambda: acquire(
+                server.base,
+                "1",
+                ("Condition", "Observation", "Procedure"),
+                seconds=0.7,
+                transport=transport,
+            )
+        )
+    assert took < 2
+    assert state(record, "Condition") == ("failed", "timeout")
+    assert state(record, "Observation") == ("failed", "timeout")
+    assert state(record, "Procedure") == ("complete", None)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    ["0", format_datetime(datetime.now(UTC) - timedelta(seconds=5), usegmt=True)],
+    ids=["seconds", "date"],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_asked_again_as_it_says(transport: Transport, status: int, wait: str) -> None:
+    busy = Answer("", status, {"Retry-After": wait})
+    with serving({"Patient/1": patient(), "Condition": counted(busy, busy, bundle(condition()))}) as server:
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    assert state(record, "Condition") == ("complete", None)
+    assert len(server.asked("Condition")) == 3
+
+
+def test_a_server_that_wants_more_time_than_there_is_has_failed(transport: Transport) -> None:
+    busy = Answer("", 503, {"Retry-After": "60"})
+    with serving({"Patient/1": patient(), "Condition": busy, "metadata": Answer("", 404)}) as server:
+        record, took = elapsed(
+            lambda: acquire(server.base, "1", ("Condition",), seconds=2, transport=transport)
+        )
+    assert took < 2
+    assert state(record, "Condition") == ("failed", "HTTP 503")
+
+
+def test_a_broken_connection_is_tried_again(transport: Transport) -> None:
+    script = {"Patient/1": patient(), "Condition": counted(Answer(bundle(), cut=5), bundle(condition()))}
+    with serving(script) as server:
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    assert state(record, "Condition") == ("complete", None)
+    assert len(server.asked("Condition")) == 2
+
+
+def test_no_server_at_all_is_a_patient_that_can_not_be_had(transport: Transport) -> None:
+    with serving({}) as server:
+        base = server.base
+    with pytest.raises(UnobtainableError, match="connection"):
+        acquire(base, "1", ("Condition",), seconds=2, transport=transport)
+
+
+def test_a_type_outside_the_capability_statement_is_not_offered(transport: Transport) -> None:
+    capability = {
+        "resourceType": "CapabilityStatement",
+        "rest": [{"mode": "server", "resource": [{"type": "Patient"}, {"type": "Condition"}]}],
+    }
+    script = {
+        "Patient/1": patient(),
+        "NutritionOrder": Answer(outcome(), 404),
+        "Condition": Answer(outcome(), 500),
+        "metadata": capability,
+    }
+    with serving(script) as server:
+        record = acquire(server.base, "1", ("Condition", "NutritionOrder"), transport=transport)
+        acquire(server.base, "1", ("Condition", "NutritionOrder"), transport=transport)
+        assert len(server.asked("metadata")) == 1
+    assert state(record, "NutritionOrder") == ("not-offered", "not in the server's CapabilityStatement")
+    assert state(record, "Condition") == ("failed", "HTTP 500")
+
+
+def test_types_that_the_site_does_not_offer_are_not_asked_for(transport: Transport) -> None:
+    with serving({"Patient/1": patient()}) as server:
+        record = acquire(server.base, "1", ("Consent",), transport=transport, unavailable=("Consent",))
+    assert state(record, "Consent") == ("not-offered", "not offered at this site")
+    assert server.asked("Consent") == []
+
+
+def test_a_search_refused_as_asked_is_asked_more_plainly(transport: Transport) -> None:
+    def strict(query: dict[str, str]) -> Any:
+        return bundle() if set(query) == {"patient"} else Answer(outcome(), 400)
+
+    with serving({"Patient/1": patient(), "MedicationRequest": strict}) as server:
+        record = acquire(server.base, "1", ("MedicationRequest",), transport=transport)
+    assert state(record, "MedicationRequest") == ("complete", None)
+    assert [set(r.query) for r in server.asked("MedicationRequest")] == [
+        {"patient", "_count", "_include"},
+        {"patient", "_count"},
+        {"patient"},
+    ]
+
+
+def test_included_medications_come_along(transport: Transport) -> None:
+    medication = {"resourceType": "Medication", "id": "m1"}
+    request = {"resourceType": "MedicationRequest", "id": "r1", "subject": {"reference": "Patient/1"}}
+    page = bundle(request)
+    page["entry"].append({"resource": medication, "search": {"mode": "include"}})
+    with serving({"Patient/1": patient(), "MedicationRequest": page}) as server:
+        record = acquire(server.base, "1", ("MedicationRequest", "Medication"), transport=transport)
+    assert server.asked("MedicationRequest")[0].query["_include"] == "MedicationRequest:medication"
+    assert server.asked("Medication") == []
+    assert [m["id"] for m in record.of_type("Medication")] == ["m1"]
+    assert state(record, "MedicationRequest") == ("complete", None)
+
+
+CODES = tuple(f"{n}-{n % 10}" for n in range(120))
+
+
+@pytest.mark.parametrize("refusal", [400, 403])
+def test_observations_by_code_and_category_where_all_are_refused(transport: Transport, refusal: int) -> None:
+    def by_code(query: dict[str, str]) -> Any:
+        if "code" in query:
+            return bundle(observation(f"o-{query['code'].split(',')[0]}"), observation("o-both"))
+        if "category" in query:
+            return bundle(observation("o-both"), observation(f"o-{query['category']}"))
+        return Answer(outcome(), refusal)
+
+    with serving({"Patient/1": patient(), "Observation": by_code}) as server:
+        record = acquire(server.base, "1", ("Observation",), transport=transport, observation_codes=CODES)
+    asked = [r.query for r in server.asked("Observation")]
+    chunks = [q["code"].split(",") for q in asked if "code" in q]
+    assert sorted(code for chunk in chunks for code in chunk) == sorted(CODES)
+    assert all(len(chunk) <= 50 and "|" not in "".join(chunk) for chunk in chunks)
+    assert {q["category"] for q in asked if "category" in q} == {
+        "laboratory", "survey", "exam", "procedure", "social-history", "vital-signs",
+    }  # fmt: skip
+    assert state(record, "Observation") == ("complete", None)
+    assert record.state("Observation").count == 3 + 6 + 1
+
+
+def test_observations_by_code_only_where_the_site_says_so(transport: Transport) -> None:
+    with serving({"Patient/1": patient()}) as server:
+        acquire(
+            server.base, "1", ("Observation",), transport=transport, observation_codes=CODES, by_code=True
+        )
+    assert all("code" in r.query or "category" in r.query for r in server.asked("Observation"))
+
+
+def test_one_refused_code_search_leaves_observations_incomplete(transport: Transport) -> None:
+    def by_code(query: dict[str, str]) -> Any:
+        return bundle() if query.get("category") != "exam" and len(query) > 2 else Answer(outcome(), 403)
+
+    with serving({"Patient/1": patient(), "Observation": by_code, "metadata": Answer("", 404)}) as server:
+        record = acquire(server.base, "1", ("Observation",), transport=transport, observation_codes=CODES)
+    assert state(record, "Observation") == ("refused", "HTTP 403")
+
+
+SCOPES = [
+    (None, "complete"),
+    ("launch openid fhirUser", "complete"),
+    ("patient/*.read", "complete"),
+    ("user/Condition.read user/Patient.read", "complete"),
+    ("patient/Condition.rs patient/Patient.r", "complete"),
+    ("patient/*.cruds", "complete"),
+    ("patient/Patient.read", "refused"),
+    ("patient/Condition.write patient/Patient.read", "refused"),
+    ("patient/Condition.c patient/Patient.r", "refused"),
+    ("patient/Condition.r patient/Patient.r", "refused"),
+    ("patient/Condition.rs?category=problem-list-item patient/Patient.r", "truncated"),
+]
+
+
+@pytest.mark.parametrize(("scope", "expected"), SCOPES)
+def test_scopes_are_compared_before_asking(transport: Transport, scope: str | None, expected: str) -> None:
+    with serving({"Patient/1": patient(), "Condition": bundle(condition())}) as server:
+        gathering = Acquisition(
+            "1", deadline=Deadline(5), source=Source(server.base, transport, SECRET, scope)
+        )
+        gathering.gather(("Condition",))
+        record = gathering.record()
+    assert record.state("Condition").state == expected
+    assert bool(server.asked("Condition")) is (expected != "refused")
+
+
+def gathered(transport: Transport, prefetch: dict[str, Any], script: dict[str, Any]) -> tuple[Any, list[str]]:
+    with serving({"metadata": Answer("", 404), **script}) as server:
+        types = ("Patient", "Condition", "Observation")
+        gathering = Acquisition(
+            "1",
+            deadline=Deadline(5),
+            prefetched=read_prefetch(prefetch, "1", types),
+            source=Source(server.base, transport),
+        )
+        gathering.gather(types)
+        return gathering.record(), sorted(r.path for r in server.requests if r.path != "metadata")
+
+
+def test_what_prefetch_provides_is_not_fetched_and_the_rest_is(transport: Transport) -> None:
+    prefetch = {"patient": patient(), "condition": bundle(condition())}
+    record, asked = gathered(transport, prefetch, {"Observation": bundle(observation("o1"))})
+    assert asked == ["Observation"]
+    assert [o["id"] for o in record.of_type("Observation")] == ["o1"]
+    assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        outcome(),
+        bundle(condition("c0"), outcome()),
+        bundle(condition("c0"), next_url="http://x/2"),
+        bundle(condition("c0"), total=2),
+        bundle(condition("c0", "2")),
+        patient(),
+        "text",
+        {},
+    ],
+)
+def test_a_prefetch_that_is_not_complete_is_fetched_again(transport: Transport, broken: Any) -> None:
+    prefetch = {"patient": patient(), "condition": broken, "observation": None}
+    record, asked = gathered(transport, prefetch, {"Condition": bundle(condition("c1"))})
+    assert asked == ["Condition"]
+    assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
+    assert state(record, "Condition") == ("complete", None)
+    assert state(record, "Observation") == ("complete", None)
+
+
+def test_what_a_broken_prefetch_did_bring_stays_where_the_server_fails(transport: Transport) -> None:
+    prefetch = {"patient": patient(), "condition": bundle(condition("c0"), total=2), "observation": None}
+    record, _ = gathered(transport, prefetch, {"Condition": Answer("", 500)})
+    assert [c["id"] for c in record.of_type("Condition")] == ["c0"]
+    assert state(record, "Condition") == ("failed", "HTTP 500")
+
+
+def test_no_cookie_of_a_server_comes_back_to_it(transport: Transport) -> None:
+    page = Answer(bundle(), headers={"Set-Cookie": "session=1; Path=/"})
+    with serving({"Patient/1": patient(), "Condition": page}) as server:
+        acquire(server.base, "1", ("Condition",), transport=transport)
+        acquire(server.base, "1", ("Condition",), transport=transport)
+    assert not any("Cookie" in r.headers for r in server.requests)
+
+
+def test_the_environment_adds_neither_proxy_nor_credentials(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with serving({"Patient/1": patient()}) as server:
+        acquire(server.base, "1", ("Condition",), transport=transport)
+    assert not any("Authorization" in r.headers for r in server.requests)
+
+
+def test_connections_are_reused(transport: Transport) -> None:
+    with serving({"Patient/1": patient()}) as server:
+        for _ in range(3):
+            acquire(server.base, "1", ("Patient",), transport=transport)
+        assert len(server.requests) == 3
