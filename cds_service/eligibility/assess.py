@@ -155,7 +155,7 @@ def _judge(
     names: shown.Names,
 ) -> Verdict:
     if criterion.define is None:
-        computed = Computed(Verdict(UNKNOWN, reasons=("not-computed",), notes=("not computed yet",)))
+        computed = Computed(Verdict(UNKNOWN, reasons=("not-computed",)))
     else:
         result = results[criterion.define]
         computed = _computed(criterion, result, record, names)

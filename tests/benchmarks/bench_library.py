@@ -63,7 +63,9 @@ def main() -> None:
         show(
             f"evaluate_library_{size}",
             timed(
-                lambda n=normalised: _evaluate(loaded, n, RecordRetriever(n, screener.value_sets), AS_OF, now)
+                lambda n=normalised, t=now: _evaluate(
+                    loaded, n, RecordRetriever(n, screener.value_sets), AS_OF, t
+                )
             ),
         )
         show(f"screen_{size}", timed(lambda r=record: screener.screen(r, None, AS_OF)))

@@ -35,7 +35,7 @@ _NOISE_SNOMED = (
 
 def bundle_of(size: int, *, seed: int = 1) -> dict[str, Any]:
     """A collection Bundle of about `size` resources of one candidate; the same seed gives the same Bundle."""
-    rng = random.Random(seed)  # noqa: S311 - noise, not secrets
+    rng = random.Random(seed)
     bundle = builders.b0()
     patient = next(e["resource"]["id"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Patient")
     for number in range(size - len(bundle["entry"])):

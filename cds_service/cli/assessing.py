@@ -1,0 +1,178 @@
+"""`assess`: one patient's Assessments from a Bundle file, standard input or a FHIR server.
+
+Error policy: input that can't be used ends with 2, a server or Patient that can't be had with 3; any Assessment with 0.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+import typer
+
+from cds_service.app import load_screener, observation_codes, today
+from cds_service.cli import ends
+from cds_service.eligibility.assessment import Assessment
+from cds_service.errors import InputError
+from cds_service.records.bundle import read_bundle
+from cds_service.records.fhir_server import acquire
+from cds_service.records.json_body import read_json
+from cds_service.records.record import PatientRecord
+from cds_service.rendering.html import render_html
+from cds_service.rendering.text import render_text
+from cds_service.screening import Screener
+from cds_service.settings import Settings, load_settings, values
+
+SERVER_SECONDS: Final = 60.0
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+    html = "html"
+
+
+def assess(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="A FHIR R4 Bundle of the patient's whole record; - reads it."),
+    ] = None,
+    fhir_server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Read the patient from here.")
+    ] = None,
+    patient: Annotated[
+        str | None, typer.Option(metavar="ID", help="The patient, where several are there.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the server's bearer token.")] = None,
+    trial: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A trial (repeatable); default: all.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Assess as of this day; default: today.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How to show the result.")] = Format.text,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="A resource type that the Bundle's export left out."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+) -> None:
+    """Assess one patient for the known trials; exits 0 whatever the assessment says."""
+    _check_usage(file, fhir_server, patient, token_file, missing or [])
+    day, patient_id, left_out = _day(as_of), _patient_id(patient), _types(missing or [])
+    settings = load_settings(config)
+    screener = load_screener(settings)
+    trials = list(dict.fromkeys(trial or screener.catalog.trials))
+    for trial_id in trials:
+        screener.catalog.get(trial_id)
+    if fhir_server is not None:
+        record = _from_server(settings, screener, fhir_server, str(patient_id), token_file, trials)
+    else:
+        record = read_bundle(read_json(_read(str(file))), patient_id=patient_id, missing=left_out)
+    assessments = screener.screen(record, trials, day or today(settings)())
+    ends.write(_shown(assessments, form, single=len(trials) == 1))
+
+
+def _check_usage(
+    file: str | None,
+    fhir_server: str | None,
+    patient: str | None,
+    token_file: Path | None,
+    missing: Sequence[str],
+) -> None:
+    if (file is None) == (fhir_server is None):
+        raise InputError("Give either a Bundle (FILE, or - for standard input) or --fhir-server, not both.")
+    if fhir_server is not None and patient is None:
+        raise InputError("--fhir-server needs --patient ID: the patient to read.")
+    if fhir_server is not None and missing:
+        raise InputError("--missing goes with a Bundle: a server says itself what it does not have.")
+    if fhir_server is None and token_file is not None:
+        raise InputError("--token-file goes with --fhir-server.")
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-06-15"):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise InputError("--as-of wants a date such as 2026-06-15.")
+
+
+def _patient_id(text: str | None) -> str | None:
+    """The bare id of `123` or `Patient/123`."""
+    if text is None:
+        return None
+    bare = text.removeprefix("Patient/")
+    if not _ID.fullmatch(bare):
+        raise InputError("--patient wants the id of a FHIR Patient: letters, digits, '-' and '.', up to 64.")
+    return bare
+
+
+def _types(missing: Sequence[str]) -> list[str]:
+    try:
+        return [values.resource_type(name, Path()) for name in missing]
+    except ValueError:
+        raise InputError("--missing wants the name of a FHIR resource type, such as Observation.") from None
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror or type(error).__name__}.") from None
+
+
+def _from_server(
+    settings: Settings,
+    screener: Screener,
+    fhir_server: str,
+    patient_id: str,
+    token_file: Path | None,
+    trials: Sequence[str],
+) -> PatientRecord:
+    try:
+        base = values.base_url(fhir_server, Path())
+    except ValueError as error:
+        raise InputError(f"--fhir-server: {error}.") from None
+    return acquire(
+        base,
+        patient_id,
+        screener.needed_types(trials),
+        token=_token(token_file),
+        seconds=SERVER_SECONDS,
+        observation_codes=observation_codes(screener),
+        by_code=settings.service.observations == "codes",
+        unavailable=settings.service.unavailable,
+    )
+
+
+def _token(token_file: Path | None) -> str | None:
+    if token_file is None:
+        return None
+    try:
+        token = token_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise InputError("--token-file can't be read as a token.") from None
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise InputError("--token-file must hold one token and nothing else.")
+    return token
+
+
+def _shown(assessments: Sequence[Assessment], form: Format, *, single: bool) -> bytes:
+    if form is Format.json:
+        documents = [assessment.to_json() for assessment in assessments]
+        shown = documents[0] if single else documents
+        return orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if form is Format.html:
+        return render_html(assessments).encode()
+    return render_text(assessments).encode(sys.stdout.encoding or "utf-8", errors="replace")
