@@ -20,11 +20,18 @@ from cds_service.eligibility.assessment import (
 )
 from cds_service.eligibility.attestation import Answers, attest, read_answers
 from cds_service.eligibility.catalog import LoadedTrial
+from cds_service.eligibility.completeness import (
+    account,
+    allowed_by_attestations,
+    allowed_by_data,
+    retrieval_warnings,
+    undecided,
+)
 from cds_service.eligibility.needs import ATTESTATIONS
 from cds_service.eligibility.trial import Criterion, Order
 from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Verdict
 from cds_service.elm import Date, DateTime, Result, Retriever
-from cds_service.records.record import COMPLETE, NOT_OFFERED, Acquired, PatientRecord
+from cds_service.records.record import PatientRecord
 
 # An unknown for one of these reasons asks for the test; the reflex tests stand for the others.
 _WANTS_TEST: Final = frozenset(
@@ -80,7 +87,7 @@ def assess(
         criteria=criteria,
         data=account(loaded, record),
         provenance=provenance,
-        warnings=(*record.warnings, *warnings, *answers.warnings, *_retrieval_warnings(loaded, record)),
+        warnings=(*record.warnings, *warnings, *answers.warnings, *retrieval_warnings(loaded, record)),
         failures=failures,
     )
     return replace(assessment, notes=_notes(assessment, participates))
@@ -122,11 +129,6 @@ def is_deceased(patient: Mapping[str, Any], as_of: date) -> tuple[bool, tuple[st
     return False, ()
 
 
-def account(loaded: LoadedTrial, record: PatientRecord) -> dict[str, Acquired]:
-    """How each resource type that the trial reads was obtained, with whatever else the record accounts for."""
-    return {kind: record.state(kind) for kind in sorted(loaded.needs.all | set(record.account))}
-
-
 def _evaluate(
     loaded: LoadedTrial,
     record: PatientRecord,
@@ -159,7 +161,9 @@ def _judge(
     else:
         result = results[criterion.define]
         computed = _computed(criterion, result, record, names)
-        computed = replace(computed, verdict=_allowed_by_data(loaded, criterion, computed, result, record))
+        computed = replace(
+            computed, verdict=allowed_by_data(loaded, criterion, computed.verdict, result, record)
+        )
     verdict = attest(
         criterion,
         computed.verdict,
@@ -167,7 +171,7 @@ def _judge(
         shown.newest_day(computed.resources),
         as_of,
     )
-    verdict = _allowed_by_attestations(criterion, verdict, record)
+    verdict = allowed_by_attestations(criterion, verdict, record)
     return _with_advice(loaded, criterion, verdict)
 
 
@@ -214,49 +218,9 @@ def _from_tuple(
     if verdict.status != UNKNOWN and any(shown.has_unknown_modifier(r) for r in resources):
         note = "a resource carries a modifier extension that this service does not know"
         verdict = replace(
-            _undecided(verdict, "ambiguous-code"), likely=verdict.status, notes=(*verdict.notes, note)
+            undecided(verdict, "ambiguous-code"), likely=verdict.status, notes=(*verdict.notes, note)
         )
     return Computed(verdict, resources)
-
-
-def _undecided(verdict: Verdict, *reasons: str) -> Verdict:
-    """The verdict as unknown, for these reasons first; an unknown keeps its own reasons behind them."""
-    earlier = verdict.reasons if verdict.status == UNKNOWN else ()
-    kept = tuple(r for r in earlier if r not in reasons and r != "missing-data")
-    likely = verdict.likely if verdict.status == UNKNOWN else None
-    return replace(verdict, status=UNKNOWN, basis=None, reasons=(*reasons, *kept), likely=likely)
-
-
-def _allowed_by_data(
-    loaded: LoadedTrial, criterion: Criterion, computed: Computed, result: Result, record: PatientRecord
-) -> Verdict:
-    """What the data's completeness leaves of a verdict (clinical-spec §1.2: failures and types not offered)."""
-    verdict = computed.verdict
-    read = result.types if criterion.lazy else loaded.needs.by_criterion[criterion.id]
-    states = {kind: record.state(kind) for kind in read}
-    failed = sorted(k for k, s in states.items() if s.state not in (COMPLETE, NOT_OFFERED))
-    if failed:
-        likely = verdict.status if verdict.basis in ("explicit", "computed") else None
-        note = "could not be read completely: " + ", ".join(failed)
-        undecided = _undecided(verdict, "retrieval-failed")
-        return replace(undecided, likely=undecided.likely or likely, notes=(*verdict.notes, note))
-    absent = sorted(k for k, s in states.items() if s.state == NOT_OFFERED)
-    if absent and (verdict.basis == "no-evidence" or "missing-data" in verdict.reasons):
-        note = "not available electronically here: ask the patient (" + ", ".join(absent) + ")"
-        return replace(_undecided(verdict, "not-offered"), notes=(*verdict.notes, note))
-    return verdict
-
-
-def _allowed_by_attestations(criterion: Criterion, verdict: Verdict, record: PatientRecord) -> Verdict:
-    """Answers that could not be read might have decided what the data leave open."""
-    state = record.state(ATTESTATIONS).state
-    if state in (COMPLETE, NOT_OFFERED) or criterion.lazy or not criterion.attestable:
-        return verdict
-    if verdict.basis in ("explicit", "computed"):
-        return verdict
-    note = "attestations could not be read completely"
-    undecided = _undecided(verdict, "retrieval-failed")
-    return replace(undecided, reasons=undecided.reasons, notes=(*verdict.notes, note))
 
 
 def _with_advice(loaded: LoadedTrial, criterion: Criterion, verdict: Verdict) -> Verdict:
@@ -295,17 +259,6 @@ def _notes(assessment: Assessment, participates: bool) -> tuple[str, ...]:
     if any("not-computed" in r.verdict.reasons for r in assessment.criteria):
         notes.append("some criteria are not computed yet: see their rows")
     return tuple(notes)
-
-
-def _retrieval_warnings(loaded: LoadedTrial, record: PatientRecord) -> tuple[str, ...]:
-    warnings = []
-    for kind, acquired in account(loaded, record).items():
-        if acquired.state not in (COMPLETE, NOT_OFFERED):
-            why = f" ({acquired.reason})" if acquired.reason else ""
-            warnings.append(
-                f"{kind}: {acquired.state}{why}. What needs it is unknown: try again, or check by hand."
-            )
-    return tuple(warnings)
 
 
 def _not_applicable(

@@ -13,6 +13,7 @@ from datetime import date
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from cds_service.eligibility.toml_table import Table
 from cds_service.errors import AuthoringError
 
 KINDS: Final = ("headline", "inclusion", "exclusion")
@@ -151,7 +152,7 @@ def read_trial(source: Traversable) -> Trial:
         data = tomllib.loads(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise AuthoringError(f"{source.name}: not readable as TOML: {error}") from error
-    table = _Table(data, source.name)
+    table = Table(data, source.name)
     rows = tuple(_row(entry) for entry in table.tables("rows"))
     texts = {row.id: row for row in rows}
     criteria = tuple(_criterion(entry, texts) for entry in table.tables("criteria"))
@@ -191,13 +192,13 @@ def read_trial(source: Traversable) -> Trial:
     return trial
 
 
-def _row(entry: _Table) -> Row:
+def _row(entry: Table) -> Row:
     row = Row(entry.text("id"), entry.choice("kind", KINDS), entry.text("text"))
     entry.done()
     return row
 
 
-def _order(entry: _Table) -> Order:
+def _order(entry: Table) -> Order:
     order = Order(
         entry.text("code"), entry.text("system"), entry.text("display"), entry.optional_text("sensitive")
     )
@@ -205,7 +206,7 @@ def _order(entry: _Table) -> Order:
     return order
 
 
-def _criterion(entry: _Table, rows: Mapping[str, Row]) -> Criterion:
+def _criterion(entry: Table, rows: Mapping[str, Row]) -> Criterion:
     group = entry.text("group")
     if group not in rows:
         raise AuthoringError(f"{entry.place}: group {group!r} is no row of the trial")
@@ -254,62 +255,3 @@ def _check(trial: Trial, place: str) -> None:
             raise AuthoringError(f"{place}: {criterion.id} suggests orders that stand nowhere: {missing}")
     if empty := {row.id for row in trial.rows} - {c.group for c in trial.criteria}:
         raise AuthoringError(f"{place}: rows without a criterion: {sorted(empty)}")
-
-
-class _Table:
-    """A TOML table whose every key must be read: what is missing, mistyped or left over is an authoring error."""
-
-    def __init__(self, data: Mapping[str, Any], place: str) -> None:
-        self._data = data
-        self._read: set[str] = set()
-        self.place = place
-
-    def optional(self, key: str, types: tuple[type, ...], default: Any) -> Any:
-        self._read.add(key)
-        if key not in self._data:
-            return default
-        value = self._data[key]
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            wanted = " or ".join(t.__name__ for t in types)
-            raise AuthoringError(f"{self.place}.{key}: {wanted} wanted, {type(value).__name__} found")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        value: str | None = self.optional(key, (str,), None)
-        return value
-
-    def text(self, key: str) -> str:
-        value = self.optional_text(key)
-        if not value:
-            raise AuthoringError(f"{self.place}: {key} is missing or empty")
-        return value
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.text(key)
-        if value not in choices:
-            raise AuthoringError(f"{self.place}.{key}: {value!r} is none of {', '.join(choices)}")
-        return value
-
-    def texts(self, key: str, *, required: bool = True) -> tuple[str, ...]:
-        value = self.optional(key, (list,), None)
-        if value is None and required:
-            raise AuthoringError(f"{self.place}: {key} is missing")
-        if any(not isinstance(item, str) for item in value or ()):
-            raise AuthoringError(f"{self.place}.{key}: a list of texts wanted")
-        return tuple(value or ())
-
-    def table(self, key: str) -> _Table:
-        value = self.optional(key, (dict,), None)
-        if value is None:
-            raise AuthoringError(f"{self.place}: the table [{key}] is missing")
-        return _Table(value, f"{self.place}.{key}")
-
-    def tables(self, key: str) -> list[_Table]:
-        value = self.optional(key, (list,), None)
-        if value is None or any(not isinstance(item, dict) for item in value):
-            raise AuthoringError(f"{self.place}: the tables [[{key}]] are missing or mistyped")
-        return [_Table(item, f"{self.place}.{key}[{index}]") for index, item in enumerate(value)]
-
-    def done(self, besides: frozenset[str] | set[str] = frozenset()) -> None:
-        if unknown := set(self._data) - self._read - besides:
-            raise AuthoringError(f"{self.place}: unknown keys {sorted(unknown)}")
