@@ -121,8 +121,9 @@ def _open(assessment: Assessment) -> list[tuple[str, list[str], int]]:
         if r.verdict.status != "unknown" and r.criterion.tier == "A" and not _hidden(r) and r.verdict.evidence
     ]
     not_computed = [r for r in unknown if "not-computed" in r.verdict.reasons]
-    people = [r for r in unknown if r.criterion.tier == "C" and r not in not_computed]
-    data = [r for r in unknown if r not in not_computed and r not in people]
+    # What only the study itself can tell later (`asked = false`) is no question for anybody now.
+    people = [r for r in unknown if r.criterion.tier == "C" and r.criterion.asked and r not in not_computed]
+    data = [r for r in unknown if r.criterion.tier != "C" and r not in not_computed]
     shown = [r for r in data if not _hidden(r)]
     shown.sort(key=lambda r: not r.blocks)
     not_got = [r for r in data if r.verdict.reasons == ("retrieval-failed",)]
@@ -138,7 +139,7 @@ def _open(assessment: Assessment) -> list[tuple[str, list[str], int]]:
         lines.append(f"{count} {verb} not evaluated by this version: check by hand")
     asked = [(r.verdict.question or r.criterion.question or "", r) for r in people]
     questions = [
-        f"{_trial_text(r.criterion.label)}: {_trial_text(q)}" if q else _trial_text(r.criterion.label)
+        _trial_text(q or r.criterion.label)
         for q, r in asked
         if not _hidden(r) and not names_sensitive(f"{r.criterion.label} {q}")
     ]

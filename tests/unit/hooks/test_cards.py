@@ -71,7 +71,7 @@ def test_the_detail_says_the_registry_status_first_and_then_lists_why_and_what_t
         lines[0],
         "- **Why**",
         "- **Unknown (1)**",
-        "- **Ask (9)**",
+        "- **Ask (8)**",  # EX16 is for the laboratory, after enrolment: nobody is asked
     ]
     assert any("no result on record" in line for line in lines)
 
