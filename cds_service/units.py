@@ -87,7 +87,7 @@ _ATOMS: dict[str, tuple[bool, Fraction, str]] = {
     "deg": (False, _PI / 180, "rad"),
 }  # fmt: skip
 _BASE = ("m", "s", "g", "rad", "K", "C", "cd")
-# Arbitrary units: comparable with themselves only (UCUM 24).
+# Arbitrary units (UCUM 24) and the special unit of acidity: comparable with themselves only.
 _ARBITRARY = (
     "[iU]",
     "[IU]",
@@ -98,6 +98,7 @@ _ARBITRARY = (
     "[FFU]",
     "[BAU]",
     "[AU]",
+    "[pH]",
     "[GPL'U]",
     "[MPL'U]",
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from cds_service.elm import temporal
+from cds_service.elm import durations
 from cds_service.elm.temporal import Date, DateTime, Time
 from cds_service.elm.values import (
     _UNSET,
@@ -52,7 +52,7 @@ _NAMES: dict[type, str] = {
 def minimum(point: str | None, unit: str | None = None) -> Any:
     """The least value of a System type, None where it has none."""
     if point in ("Date", "DateTime", "Time"):
-        return temporal.minimum(point)
+        return durations.minimum(point)
     if point == "Quantity":
         return Quantity(MIN_DECIMAL, unit)
     return {"Integer": MIN_INTEGER, "Long": Long(MIN_LONG), "Decimal": MIN_DECIMAL}.get(point or "")
@@ -61,7 +61,7 @@ def minimum(point: str | None, unit: str | None = None) -> Any:
 def maximum(point: str | None, unit: str | None = None) -> Any:
     """The greatest value of a System type, None where it has none."""
     if point in ("Date", "DateTime", "Time"):
-        return temporal.maximum(point)
+        return durations.maximum(point)
     if point == "Quantity":
         return Quantity(MAX_DECIMAL, unit)
     return {"Integer": MAX_INTEGER, "Long": Long(MAX_LONG), "Decimal": MAX_DECIMAL}.get(point or "")
@@ -87,7 +87,7 @@ def _step(value: Any, amount: int) -> Any:
         moved = value + STEP * amount
         return moved if MIN_DECIMAL <= moved <= MAX_DECIMAL else None
     if kind is Date or kind is DateTime or kind is Time:
-        return temporal.step(value, amount)
+        return durations.step(value, amount)
     if kind is Quantity:
         moved = _step(value.value, amount)
         return None if moved is None else Quantity(moved, value.unit)

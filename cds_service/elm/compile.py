@@ -9,13 +9,12 @@ running closures carries no cost for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
-from cds_service.elm.context import Env, Fn
+from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.library import Unit
 from cds_service.elm.ports import Terminology
 from cds_service.elm.types import StaticType, result_type
@@ -56,13 +55,14 @@ NO_CONTEXT: Any = None  # what a constant's closure is called with at load
 
 @dataclass(slots=True)
 class Expr:
-    """A compiled expression. `reads`: the env slots that its value depends on; `constant`: it has one value
-    for ever."""
+    """A compiled expression. `reads`: the env slots that its value depends on; `constant`: it has one value for
+    ever; `cost`: how many nodes it has."""
 
     fn: Fn
     type: StaticType = None
     constant: bool = False
     reads: frozenset[int] = frozenset()
+    cost: int = 1
 
     def value(self) -> Any:
         """The value of a constant."""
@@ -72,6 +72,22 @@ class Expr:
 def constant(value: Any, kind: StaticType = None) -> Expr:
     """An expression that is always this value."""
     return Expr(lambda ctx, env: value, kind, constant=True)
+
+
+def local(index: int) -> Fn:
+    """A closure that reads a slot; `slot_of` knows it again, so that what stands around it can read the slot itself."""
+
+    def run_local(ctx: Context, env: Env) -> Any:
+        return env[index]
+
+    run_local.__dict__["slot"] = index
+    return run_local
+
+
+def slot_of(fn: Fn) -> int | None:
+    """The slot that a closure reads, None for any other closure."""
+    found: int | None = getattr(fn, "slot", None)
+    return found
 
 
 @dataclass(eq=False, slots=True)
@@ -89,6 +105,13 @@ class Definition:
     needs: dict[RetrieveNeed, None] = field(default_factory=dict)
     refs: dict[Definition, None] = field(default_factory=dict)
     state: str = "new"
+    cost: int = 0
+    memo: int = -1
+
+    @property
+    def pure(self) -> bool:
+        """Whether it reads nothing but its operands (and parameters): no retrieve, no define."""
+        return not self.needs and all(ref.index < 0 and ref.pure for ref in self.refs)
 
 
 class Slot(NamedTuple):
@@ -96,6 +119,26 @@ class Slot(NamedTuple):
 
     at: int
     type: StaticType
+
+
+@dataclass(slots=True)
+class Loop:
+    """A query being compiled: the slots that change from row to row, and the cells that keep what doesn't."""
+
+    slots: set[int] = field(default_factory=set)
+    cells: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Open:
+    """What is gathered of an expression while it is compiled."""
+
+    reads: set[int] = field(default_factory=set)
+    cost: int = 1
+
+
+# From this many nodes on, what doesn't change from row to row is computed once per query.
+_WORTH_KEEPING = 4
 
 
 @dataclass(slots=True)
@@ -107,6 +150,7 @@ class Scope:
     owner: Definition
     names: Mapping[str, Slot] = field(default_factory=dict)
     row: Slot | None = None
+    loops: tuple[Loop, ...] = ()
 
     def expr(self, node: Node | None) -> Expr:
         """Compile a node."""
@@ -131,7 +175,13 @@ class Scope:
 
     def with_names(self, names: Mapping[str, Slot], row: Slot | None = None) -> Scope:
         """A scope that also sees these names."""
-        return Scope(self.compiler, self.unit, self.owner, {**self.names, **names}, row or self.row)
+        return Scope(
+            self.compiler, self.unit, self.owner, {**self.names, **names}, row or self.row, self.loops
+        )
+
+    def in_loop(self, loop: Loop) -> Scope:
+        """A scope inside a query."""
+        return Scope(self.compiler, self.unit, self.owner, self.names, self.row, (*self.loops, loop))
 
     def fail(self, node: Node, message: str) -> NoReturn:
         """Refuse the library, naming the place."""
@@ -166,7 +216,8 @@ class Compiler:
         self._known: dict[tuple[str, str], Definition] = {}
         self._functions: dict[tuple[str, str], list[Definition]] = {}
         self._places: dict[CodeType, list[tuple[Any, Place]]] = {}
-        self._reads: list[set[int]] = [set()]
+        self.memoised = 0  # functions whose calls are remembered during an evaluation
+        self._open: list[_Open] = [_Open()]
 
     # --- Expressions ---
 
@@ -178,8 +229,8 @@ class Compiler:
         builder = self._builders.get(kind) if isinstance(kind, str) else None
         if builder is None:
             scope.fail(node, f"ELM node type {kind!r} is not supported")
-        reads: set[int] = set()
-        self._reads.append(reads)
+        opened = _Open()
+        self._open.append(opened)
         try:
             made = builder(scope, node)
         except RecursionError:
@@ -187,25 +238,48 @@ class Compiler:
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             scope.fail(node, f"the ELM is malformed: {type(error).__name__} {error}")
         finally:
-            self._reads.pop()
+            self._open.pop()
         result = made if isinstance(made, Expr) else Expr(made)
         result.type = result_type(node) or result.type
-        result.reads = frozenset(reads)
-        self._reads[-1] |= reads
+        result.reads = frozenset(opened.reads)
+        result.cost = opened.cost
+        self._open[-1].reads |= opened.reads
+        self._open[-1].cost += opened.cost
         code = getattr(result.fn, "__code__", None)
         if code is not None:
             self._places.setdefault(code, []).append((result.fn, scope.place(node)))
+        if scope.loops and result.cost >= _WORTH_KEEPING and not result.constant:
+            self._keep(scope, result)
         return result
+
+    def _keep(self, scope: Scope, result: Expr) -> None:
+        """Make an expression that doesn't change within a query keep its value while the query runs."""
+        loop = None
+        for candidate in reversed(scope.loops):
+            if candidate.slots & result.reads:
+                break
+            loop = candidate
+        if loop is None:
+            return
+        cell = scope.slot(result.type).at
+        loop.cells.append(cell)
+        fn = result.fn
+
+        def run_kept(ctx: Context, env: Env) -> Any:
+            value = env[cell]
+            if value is UNSET:
+                value = env[cell] = fn(ctx, env)
+            return value
+
+        result.fn = run_kept
 
     def read(self, slot: Slot) -> None:
         """Note that the expression being compiled depends on a slot."""
-        self._reads[-1].add(slot.at)
+        self._open[-1].reads.add(slot.at)
 
-    @contextmanager
-    def binding(self, slots: list[Slot]) -> Iterator[None]:
+    def unbind(self, slots: list[Slot]) -> None:
         """Slots bound inside the expression being compiled: its value doesn't depend on them from outside."""
-        yield
-        self._reads[-1] -= {slot.at for slot in slots}
+        self._open[-1].reads -= {slot.at for slot in slots}
 
     # --- Definitions ---
 
@@ -250,11 +324,12 @@ class Compiler:
         names = {}
         for operand, kind in zip(node.get("operand") or (), definition.operands, strict=True):
             names[operand["name"]] = scope.slot(kind)
-        self._reads.append(set())  # the body's slots are its own frame's
+        self._open.append(_Open())  # the body's slots are its own frame's
         try:
             body = scope.with_names(names).expr(node["expression"])
         finally:
-            self._reads.pop()
+            self._open.pop()
+        definition.cost = body.cost
         definition.fn = body.fn
         definition.type = result_type(node) or body.type
         definition.state = "done"
@@ -319,6 +394,7 @@ __all__ = [
     "Env",
     "Expr",
     "Fn",
+    "Loop",
     "Place",
     "Scope",
     "Slot",

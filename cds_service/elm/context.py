@@ -27,6 +27,7 @@ class Context:
 
     __slots__ = (
         "_locate",
+        "calls",
         "memo",
         "now",
         "offset",
@@ -47,6 +48,7 @@ class Context:
         parameters: list[Any],
         now: DateTime,
         size: int,
+        memoised: int,
         locate: Callable[[Exception, Definition], EvaluationError],
     ) -> None:
         self.retriever = retriever
@@ -56,6 +58,7 @@ class Context:
         self.now = now
         self.offset = now.offset or 0
         self.memo: list[Entry | None] = [None] * size
+        self.calls: list[dict[Any, Any]] = [{} for _ in range(memoised)]
         self.retrieved: dict[Any, Retrieved] = {}
         self.trace: Trace = {}
         self._locate = locate

@@ -203,6 +203,7 @@ class Library:
             parameters=self._parameters(parameters),
             now=now,
             size=len(self._compiler.definitions),
+            memoised=self._compiler.memoised,
             locate=self._compiler.locate,
         )
         results = {}

@@ -9,11 +9,9 @@ None (CQL: null).
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from functools import lru_cache
-from typing import Self, TypeVar
+from typing import Self
 
 YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MILLISECOND = range(7)
 PRECISIONS = {
@@ -26,10 +24,10 @@ PRECISIONS = {
     "second": 5,
     "millisecond": 6,
 }
-_MILLIS = {HOUR: 3_600_000, MINUTE: 60_000, SECOND: 1_000, MILLISECOND: 1}
-_DAY_MILLIS = 86_400_000
-_MAX_PARTS = (9999, 12, 31, 23, 59, 59, 999)
-_MIN_PARTS = (1, 1, 1, 0, 0, 0, 0)
+MILLIS = {HOUR: 3_600_000, MINUTE: 60_000, SECOND: 1_000, MILLISECOND: 1}
+DAY_MILLIS = 86_400_000
+MAX_PARTS = (9999, 12, 31, 23, 59, 59, 999)
+MIN_PARTS = (1, 1, 1, 0, 0, 0, 0)
 
 
 class Date:
@@ -40,7 +38,7 @@ class Date:
     full = 3
 
     def __init__(self, year: int, month: int | None = None, day: int | None = None) -> None:
-        self.parts: tuple[int, ...] = _known(year, month, day)
+        self.parts: tuple[int, ...] = (year, month, day) if month and day else _known(year, month, day)
         _check_day(self.parts)
 
     @classmethod
@@ -246,8 +244,6 @@ class Time:
 
 
 Temporal = Date | DateTime | Time
-T = TypeVar("T", Date, DateTime, Time)
-D = TypeVar("D", Date, DateTime)
 
 
 def _known(*components: int | None) -> tuple[int, ...]:
@@ -266,9 +262,7 @@ def _part(parts: tuple[int, ...], index: int) -> int | None:
 
 
 def _check_day(parts: tuple[int, ...]) -> None:
-    year, month, day = (*parts[:3], 1, 1)[:3] if len(parts) < 3 else parts[:3]
-    if not 1 <= year <= 9999 or not 1 <= month <= 12 or not 1 <= day <= monthrange(year, month)[1]:
-        raise ValueError("no such day")
+    date(*parts[:3]) if len(parts) >= 3 else date(*parts, *(1, 1)[len(parts) - 1 :])  # raises ValueError
 
 
 def _check_time(clock: tuple[int, ...]) -> None:
@@ -358,7 +352,7 @@ def parse_time(text: str) -> Time:
 def shift_offset(parts: tuple[int, ...], old: int, new: int) -> tuple[int, ...]:
     """The parts (at least to the hour) told at another offset; precision is kept."""
     length = len(parts)
-    year, month, day, hour, minute, second, millis = (*parts, *_MIN_PARTS[length:])
+    year, month, day, hour, minute, second, millis = (*parts, *MIN_PARTS[length:])
     try:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC) + timedelta(minutes=new - old)
     except OverflowError:
@@ -369,204 +363,3 @@ def shift_offset(parts: tuple[int, ...], old: int, new: int) -> tuple[int, ...]:
 
 
 # --- Arithmetic ----------------------------------------------------------------------------------
-
-
-def _rebuild(like: T, parts: tuple[int, ...]) -> T:
-    if isinstance(like, DateTime):
-        return DateTime.of(parts, like.offset)
-    return type(like).of(parts)
-
-
-def add_months(parts: tuple[int, ...], months: int) -> tuple[int, ...] | None:
-    """The parts some months later, the day cut to the month's last; None out of range."""
-    total = parts[0] * 12 + (parts[1] - 1 if len(parts) > 1 else 0) + months
-    year, month = divmod(total, 12)
-    month += 1
-    if not 1 <= year <= 9999:
-        return None
-    if len(parts) == 1:
-        return (year,)
-    if len(parts) == 2:
-        return (year, month)
-    return (year, month, min(parts[2], monthrange(year, month)[1]), *parts[3:])
-
-
-def add_duration(value: T, amount: Decimal, precision: int, weeks: bool = False) -> T | None:
-    """`value` plus `amount` units of `precision` (YEAR … MILLISECOND, or weeks); None out of range.
-
-    A unit finer than the value is first turned into the value's own precision and cut (CQL 1.5, Add on Date
-    and Time): `@2014 + 18 months` is `@2015`.
-    """
-    if isinstance(value, Time):
-        return Time.of(_add_clock(value.parts, amount, precision))
-    parts = value.parts
-    if precision >= SECOND and len(parts) >= 6:
-        millis = int(amount * _MILLIS[precision])
-        return _moved(value, millis)
-    whole = int(amount) * (7 if weeks else 1)
-    known = len(parts) - 1
-    if precision <= MONTH:
-        months = whole * 12 if precision == YEAR else whole
-        if known == YEAR:
-            months = int(Decimal(months) / 12) * 12
-        moved = add_months(parts, months)
-        return None if moved is None else _rebuild(value, moved)
-    if known <= MONTH:  # days and finer on a value that knows none: 30 days a month, 365 a year
-        days = whole if precision == DAY else int(Decimal(whole) * _MILLIS[precision] / _DAY_MILLIS)
-        months = int(Decimal(days) / 365) * 12 if known == YEAR else int(Decimal(days) / 30)
-        moved = add_months(parts, months)
-        return None if moved is None else _rebuild(value, moved)
-    millis = whole * (_DAY_MILLIS if precision == DAY else _MILLIS[precision])
-    if known < precision:
-        unit = _DAY_MILLIS if known == DAY else _MILLIS[known]
-        millis = int(Decimal(millis) / unit) * unit
-    return _moved(value, millis)
-
-
-def _moved(value: D, millis: int) -> D | None:
-    parts: tuple[int, ...] = value.parts
-    length = len(parts)
-    year, month, day, hour, minute, second, rest = _filled(parts)
-    try:
-        moment = datetime(year, month, day, hour, minute, second, rest * 1000, tzinfo=UTC)
-        moment += timedelta(milliseconds=millis)
-    except OverflowError:
-        return None
-    clock = (moment.hour, moment.minute, moment.second, moment.microsecond // 1000)
-    return _rebuild(value, (moment.year, moment.month, moment.day, *clock)[:length])
-
-
-def _add_clock(clock: tuple[int, ...], amount: Decimal, precision: int) -> tuple[int, ...]:
-    """A Time is cyclic: past midnight it begins again."""
-    length = len(clock)
-    units = (3_600_000, 60_000, 1_000, 1)
-    millis = int(amount * _MILLIS[precision]) if precision >= SECOND else int(amount) * _MILLIS[precision]
-    unit = units[length - 1]
-    millis = int(Decimal(millis) / unit) * unit
-    total = (sum(value * size for value, size in zip(clock, units, strict=False)) + millis) % _DAY_MILLIS
-    result = []
-    for size in units[:length]:
-        value, total = divmod(total, size)
-        result.append(value)
-    return tuple(result)
-
-
-def _millis(parts: tuple[int, ...]) -> int:
-    """Milliseconds since year 1, of full parts."""
-    year, month, day, hour, minute, second, rest = parts
-    return (date(year, month, day).toordinal() * 86_400 + hour * 3600 + minute * 60 + second) * 1000 + rest
-
-
-def _filled(parts: tuple[int, ...]) -> tuple[int, ...]:
-    return (*parts, *_MIN_PARTS[len(parts) :])
-
-
-def _whole(low: tuple[int, ...], high: tuple[int, ...], precision: int, weeks: bool) -> int:
-    """Whole calendar periods between two sets of full parts."""
-    if precision <= MONTH:
-        months = (high[0] - low[0]) * 12 + high[1] - low[1]
-        if months > 0 and high[2:] < low[2:]:
-            months -= 1
-        elif months < 0 and high[2:] > low[2:]:
-            months += 1
-        return int(months / 12) if precision == YEAR else months
-    unit = _DAY_MILLIS * (7 if weeks else 1) if precision == DAY else _MILLIS[precision]
-    gap = _millis(high) - _millis(low)
-    return gap // unit if gap >= 0 else -(-gap // unit)
-
-
-def _boundaries(low: tuple[int, ...], high: tuple[int, ...], precision: int, weeks: bool) -> int:
-    """Boundaries of the precision crossed between two sets of full parts."""
-    if precision == YEAR:
-        return high[0] - low[0]
-    if precision == MONTH:
-        return (high[0] - low[0]) * 12 + high[1] - low[1]
-    first = date(*low[:3]).toordinal()
-    last = date(*high[:3]).toordinal()
-    if precision == DAY:
-        # Ordinal 0 is a Sunday, so weeks that begin on Sunday are whole sevenths.
-        return last // 7 - first // 7 if weeks else last - first
-    unit = _MILLIS[precision]
-    return _millis(high) // unit - _millis(low) // unit
-
-
-def _aligned(
-    low: Temporal, high: Temporal, precision: int, finest: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Both values' parts, at one offset for `finest` precision and finer; a Time's on the same arbitrary day."""
-    if isinstance(low, Time) and isinstance(high, Time):
-        return (1, 1, 1, *low.parts), (1, 1, 1, *high.parts)
-    one, two = low.parts, high.parts
-    if (
-        precision >= finest
-        and isinstance(low, DateTime)
-        and isinstance(high, DateTime)
-        and low.offset != high.offset
-    ):
-        one, two = low.to_offset(0).parts, high.to_offset(0).parts
-    return (one if len(one) != 6 else (*one, 0)), (two if len(two) != 6 else (*two, 0))
-
-
-def _ends(parts: tuple[int, ...], length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The first and the last full parts that a partial value may mean, filled to `length` (finer parts: zero)."""
-    first = _filled(parts)
-    last = [*parts, *_MAX_PARTS[len(parts) :]]
-    if len(parts) < 3:
-        last[2] = monthrange(last[0], last[1])[1]
-    for index in range(max(length, len(parts)), 7):
-        last[index] = _MIN_PARTS[index]
-    return first, tuple(last)
-
-
-def duration_between(low: Temporal, high: Temporal, precision: int, weeks: bool = False) -> tuple[int, int]:
-    """The least and the greatest number of whole periods between the two (equal unless a value is partial)."""
-    one, two = _aligned(low, high, precision, DAY)  # a day is 24 hours here, whatever the offsets
-    length = 3 if isinstance(low, Date) else 7
-    if len(one) == len(two) == length:
-        exact = _whole(_filled(one), _filled(two), precision, weeks)
-        return exact, exact
-    (low_first, low_last), (high_first, high_last) = _ends(one, length), _ends(two, length)
-    return _whole(low_last, high_first, precision, weeks), _whole(low_first, high_last, precision, weeks)
-
-
-def difference_between(low: Temporal, high: Temporal, precision: int, weeks: bool = False) -> tuple[int, int]:
-    """The least and the greatest number of boundaries crossed between the two (equal unless a value is partial)."""
-    one, two = _aligned(low, high, precision, HOUR)
-    if len(one) > precision and len(two) > precision:
-        exact = _boundaries(_filled(one), _filled(two), precision, weeks)
-        return exact, exact
-    (low_first, low_last), (high_first, high_last) = _ends(one, precision + 1), _ends(two, precision + 1)
-    return _boundaries(low_last, high_first, precision, weeks), _boundaries(
-        low_first, high_last, precision, weeks
-    )
-
-
-def step(value: T, amount: int) -> T | None:
-    """The successor (+1) or predecessor (-1) at the value's own precision; None past the type's end."""
-    if isinstance(value, Time):
-        length = len(value.parts)
-        units = (3_600_000, 60_000, 1_000, 1)
-        total = (
-            sum(part * size for part, size in zip(value.parts, units, strict=False))
-            + amount * units[length - 1]
-        )
-        return (
-            None
-            if not 0 <= total < _DAY_MILLIS
-            else Time.of(_add_clock(value.parts, Decimal(amount), length + 2))
-        )
-    return add_duration(value, Decimal(amount), len(value.parts) - 1)
-
-
-def minimum(kind: str, offset: int = 0) -> Temporal:
-    """The type's least value."""
-    if kind == "Date":
-        return Date.of(_MIN_PARTS[:3])
-    return DateTime.of(_MIN_PARTS, offset) if kind == "DateTime" else Time.of(_MIN_PARTS[3:])
-
-
-def maximum(kind: str, offset: int = 0) -> Temporal:
-    """The type's greatest value."""
-    if kind == "Date":
-        return Date.of(_MAX_PARTS[:3])
-    return DateTime.of(_MAX_PARTS, offset) if kind == "DateTime" else Time.of(_MAX_PARTS[3:])

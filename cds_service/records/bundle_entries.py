@@ -171,7 +171,9 @@ def _types_concerned(bundle: Mapping[str, Any], own: list[Entry]) -> frozenset[s
     if bundle.get("type") != "searchset":
         return None
     types = frozenset(entry.type for entry in own)
-    return types or None
+    matched = {entry.type for entry in own if entry.mode != "include"}
+    # Several types beside each other come of a search for everything: what is missing may be of any type.
+    return types if len(matched) == 1 and matched != {"Patient"} else None
 
 
 def _named_types(outcome: Mapping[str, Any] | None) -> frozenset[str] | None:

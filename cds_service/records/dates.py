@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming")
 _PARTIAL = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?")
 
 
@@ -66,6 +67,23 @@ def clinical_date(observation: Mapping[str, Any]) -> date | None:
     if isinstance(events, list) and events:
         return max((day for event in events if (day := calendar_date(event)) is not None), default=None)
     return calendar_date(observation.get("issued"))
+
+
+def lost_its_date(received: Mapping[str, Any], tidied: Mapping[str, Any]) -> bool:
+    """Whether an Observation came with an effective[x], and nothing of it could be read.
+
+    Such a result isn't undated: it may be the newest of all.
+    """
+    given = [key for key in EFFECTIVE if received.get(key) not in (None, "", [])]
+    return bool(given) and not any(_is_dated(key, tidied.get(key), received[key]) for key in given)
+
+
+def _is_dated(key: str, tidied: Any, received: Any) -> bool:
+    if key == "effectivePeriod":
+        return isinstance(tidied, dict) and bool(tidied.get("start") or tidied.get("end"))
+    if key == "effectiveTiming" and isinstance(tidied, dict) and isinstance(received, dict):
+        return bool(tidied.get("event")) or not received.get("event")
+    return tidied is not None
 
 
 def completed_years(birth: date, day: date) -> int:

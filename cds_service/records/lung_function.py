@@ -18,9 +18,9 @@ from datetime import date
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any
 
-from cds_service.records.dates import clinical_date
+from cds_service.records.dates import EFFECTIVE, clinical_date
 from cds_service.records.equations import Body, Equation
-from cds_service.records.observations import inherited_meta
+from cds_service.records.observations import UNREADABLE_DATE, inherited_meta
 from cds_service.records.quantities import decimal_of
 from cds_service.records.reference_ranges import Person
 from cds_service.terminology.systems import DERIVATION, DERIVED_OBSERVATIONS, UCUM
@@ -34,8 +34,7 @@ TEST_DAYS = 366
 _CONTEXT = Context(prec=28)
 _PLACES = Decimal("1e-8")
 _TAKEN = (
-    "status", "subject", "effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming", "issued",
-    "bodySite", "method", "note", "extension",
+    "status", "subject", *EFFECTIVE, UNREADABLE_DATE, "issued", "bodySite", "method", "note", "extension",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from cds_service.errors import AuthoringError
+from cds_service.records.categories import Categories
 from cds_service.records.equations import Equation, read_equation
 from cds_service.records.qualitative import QualitativeReader
 from cds_service.records.quantities import Units, unit_key
@@ -51,6 +52,7 @@ class Mappings:
     local: Mapping[tuple[str, str], tuple[Target, ...]]
     units: Units
     readings: Readings
+    categories: Categories
     lexicon: Lexicon
     equations: tuple[Equation, ...]
     sha256: str
@@ -79,9 +81,8 @@ def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Ma
             digest.update(equation.name.encode())
     units = Units(_unit_texts(maps))
     codes, texts = _results(maps)
-    readings = Readings(
-        readings_data, value_sets, units, QualitativeReader(codes, texts, units), _categories(maps)
-    )
+    categories = Categories(_categories(maps))
+    readings = Readings(readings_data, value_sets, units, QualitativeReader(codes, texts, units), categories)
     return Mappings(
         value_sets,
         maps,
@@ -93,6 +94,7 @@ def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Ma
         _local(maps),
         units,
         readings,
+        categories,
         lexicon,
         tuple(equations),
         digest.hexdigest(),

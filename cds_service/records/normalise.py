@@ -18,8 +18,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cds_service.records import lung_function
+from cds_service.records.dates import lost_its_date
 from cds_service.records.mappings import Mappings, load_mappings
 from cds_service.records.observations import (
+    UNREADABLE_DATE,
     components,
     contained,
     dated_members,
@@ -32,6 +34,7 @@ from cds_service.records.versions import marked
 from cds_service.terminology.systems import (
     EL_ESCORIAL_CATEGORY,
     EL_ESCORIAL_CATEGORY_TEXT,
+    READING_PROBLEM,
     TEXT_MATCH,
     TEXT_MATCH_NEGATED,
 )
@@ -82,11 +85,21 @@ class _Work:
             self.resources["Condition"] = [
                 self._staged(condition) for condition in self.resources["Condition"]
             ]
-        return self.record.replace(
-            patient=patient,
-            resources={kind: tuple(listed) for kind, listed in self.resources.items()},
-            originals=self.originals,
-        )
+        return self._finished(patient)
+
+    def _finished(self, patient: Resource) -> PatientRecord:
+        for kind in ("DiagnosticReport", "QuestionnaireResponse"):
+            if kind in self.resources:
+                self.resources[kind] = [self._unmarked(resource) for resource in self.resources[kind]]
+        resources = {kind: tuple(listed) for kind, listed in self.resources.items()}
+        kept = [id(resource) for listed in resources.values() for resource in listed]
+        originals = {key: self.originals[key] for key in kept if key in self.originals}
+        return self.record.replace(patient=patient, resources=resources, originals=originals)
+
+    def _unmarked(self, resource: Resource) -> Resource:
+        if UNREADABLE_DATE not in resource:
+            return resource
+        return self._from({key: part for key, part in resource.items() if key != UNREADABLE_DATE}, resource)
 
     def _tidied(self, resource: Resource) -> Resource:
         found = tidy(resource, self.tidying)
@@ -94,6 +107,8 @@ class _Work:
             self._from(found, resource)
         if self.tidying.doubtful:
             found = marked(found, self.originals)
+        if self.tidying.doubtful or "effectivePeriod" in found:
+            found = self._from(_with_unreadable_date(resource, found), found)
         return found
 
     def _from(self, new: Resource, source: Resource) -> Resource:
@@ -125,7 +140,7 @@ class _Work:
         """A contained resource, tidied; its original is the resource that held it."""
         found = tidy(inner, self.tidying)
         if self.tidying.doubtful:
-            found = marked(found, {})
+            found = _with_unreadable_date(inner, marked(found, {}))
         self.originals[id(found)] = self.originals.get(id(parent), parent)
         return found
 
@@ -145,7 +160,8 @@ class _Work:
             found += [self._from(answer, response) for answer in answers]
         readings = self.mappings.readings
         read = [self._from(readings.read(observation, person), observation) for observation in found]
-        return read + self._lung_function(read, person)
+        read += self._lung_function(read, person)
+        return [self._from(_with_date_problem(observation), observation) for observation in read]
 
     def _lung_function(self, observations: list[Resource], person: Person) -> list[Resource]:
         kinds: dict[str, list[Resource]] = {
@@ -216,17 +232,37 @@ class _Work:
         summary = stage.get("summary")
         if not isinstance(summary, dict):
             return stage
-        readings = self.mappings.readings
-        stated = readings.coded_categories(summary)
+        categories = self.mappings.categories
+        stated = categories.coded(summary)
         known = {c.get("code") for c in summary.get("coding", ()) if c.get("system") == EL_ESCORIAL_CATEGORY}
         added = [{"system": EL_ESCORIAL_CATEGORY, "code": code} for code in sorted(stated - known)]
         if not stated:
-            written = readings.written_category(summary)
+            written = categories.written(summary)
             if written is not None:
                 added = [{"system": EL_ESCORIAL_CATEGORY_TEXT, "code": written}]
         if not added:
             return stage
         return {**stage, "summary": {**summary, "coding": [*summary.get("coding", ()), *added]}}
+
+
+def _with_unreadable_date(received: Resource, tidied: Resource) -> Resource:
+    """With the mark of a date that was given and can't be read, on what results come from."""
+    kind = tidied["resourceType"]
+    if kind in ("Observation", "DiagnosticReport"):
+        lost = lost_its_date(received, tidied)
+    else:
+        lost = kind == "QuestionnaireResponse" and bool(received.get("authored")) and "authored" not in tidied
+    return {**tidied, UNREADABLE_DATE: True} if lost else tidied
+
+
+def _with_date_problem(observation: Resource) -> Resource:
+    """The mark as a reading problem: such a result may be the newest, and says nothing by itself."""
+    if UNREADABLE_DATE not in observation:
+        return observation
+    kept = {key: part for key, part in observation.items() if key != UNREADABLE_DATE}
+    reason = kept.get("dataAbsentReason", {})
+    problem = {"system": READING_PROBLEM, "code": "partial-date"}
+    return {**kept, "dataAbsentReason": {**reason, "coding": [*reason.get("coding", ()), problem]}}
 
 
 def _device_names(device: Resource) -> list[str]:

@@ -12,17 +12,20 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from cds_service.records.dates import EFFECTIVE
 from cds_service.records.versions import with_tag
 from cds_service.terminology.systems import DERIVATION, LOINC
 from cds_service.terminology.value_sets import ValueSets
 
 Resource = dict[str, Any]
 
-_EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming")
+# Marks an Observation, until the end of normalisation, that came with a date which can't be read.
+UNREADABLE_DATE = "_unreadableDate"
+_DATES = (*EFFECTIVE, UNREADABLE_DATE)
 # What a component takes over from its Observation.
 _INHERITED = (
-    "status", *_EFFECTIVE, "issued", "subject", "encounter", "category", "bodySite", "method", "specimen", "note",
-    "extension", "device",
+    "status", *EFFECTIVE, UNREADABLE_DATE, "issued", "subject", "encounter", "category", "bodySite", "method",
+    "specimen", "note", "extension", "device",
 )  # fmt: skip
 _VOID = frozenset({"entered-in-error", "cancelled", "unknown"})
 _REPORT_STATUS = {"appended": "amended", "partial": "preliminary"}
@@ -83,7 +86,9 @@ def contained(parent: Resource, patient_reference: str) -> tuple[Resource, list[
     for inner in parent.get("contained", ()):
         kind = inner.get("resourceType") if isinstance(inner, dict) else None
         own = inner.get("id") if isinstance(inner, dict) else None
-        if kind not in EXTRACTED or not isinstance(own, str) or not own or f"#{own}" in taken:
+        if not isinstance(kind, str) or not isinstance(own, str) or not own:
+            continue
+        if kind not in EXTRACTED or f"#{own}" in taken:
             continue
         outer = {**inner, "id": f"{parent.get('id', '')}-{own}", "meta": inherited_meta(parent, "contained")}
         if kind == "Observation":
@@ -104,10 +109,9 @@ def contained(parent: Resource, patient_reference: str) -> tuple[Resource, list[
 def _complete(outer: Resource, parent: Resource, patient_reference: str) -> None:
     """A contained Observation gets subject, date and status from the resource that holds it."""
     outer["subject"] = {"reference": patient_reference}
-    if not any(key in outer for key in _EFFECTIVE):
-        outer.update(
-            {key: parent[key] for key in (*_EFFECTIVE, "issued") if key in parent and key not in outer}
-        )
+    if not any(key in outer for key in EFFECTIVE):
+        lent = (*_DATES, "issued")
+        outer.update({key: parent[key] for key in lent if key in parent and key not in outer})
     status = parent.get("status")
     if status in _VOID or ("status" not in outer and isinstance(status, str)):
         outer["status"] = _REPORT_STATUS.get(str(status), status)
@@ -144,7 +148,7 @@ def dated_members(observations: list[Resource]) -> dict[int, Resource]:
         lent: dict[str, list[Resource]] = {}
         for panel in observations:
             panel = replaced.get(id(panel), panel)
-            dates = {key: panel[key] for key in _EFFECTIVE if key in panel} or (
+            dates = {key: panel[key] for key in _DATES if key in panel} or (
                 {"issued": panel["issued"]} if "issued" in panel else {}
             )
             if not dates or panel.get("status") not in _LENDING:
@@ -154,7 +158,7 @@ def dated_members(observations: list[Resource]) -> dict[int, Resource]:
         changed = False
         for reference, choices in lent.items():
             member = by_reference.get(reference)
-            if member is None or id(member) in replaced or any(key in member for key in _EFFECTIVE):
+            if member is None or id(member) in replaced or any(key in member for key in _DATES):
                 continue
             if any(choice != choices[0] for choice in choices):
                 continue
@@ -197,6 +201,7 @@ def questionnaire_answers(response: Resource, value_sets: ValueSets) -> Iterator
                 "code": {"coding": [{"system": LOINC, "code": code}]},
                 **({"subject": response["subject"]} if "subject" in response else {}),
                 **({"effectiveDateTime": response["authored"]} if "authored" in response else {}),
+                **({UNREADABLE_DATE: True} if UNREADABLE_DATE in response else {}),
                 **value,
                 "derivedFrom": [{"reference": f"QuestionnaireResponse/{response.get('id', '')}"}],
             }

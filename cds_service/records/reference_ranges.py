@@ -167,6 +167,15 @@ def text_limits(text: Any, units: Units) -> TextLimits | None:
     return TextLimits(high, low, unit)
 
 
+def written_unit(entry: Mapping[str, Any], units: Units) -> str | None:
+    """The unit that a range's upper limit is written in; None where it states none."""
+    high = entry.get("high")
+    if high is not None:
+        return units.of_quantity(high)
+    limits = text_limits(entry.get("text"), units)
+    return None if limits is None else limits.unit
+
+
 Convert = Callable[[Decimal, str | None], Decimal | None]
 
 

@@ -1,7 +1,7 @@
 """The shape of FHIR resources as far as the service reads them, and the one walk over a resource that tidies
 it.
 
-The walk, compiled per type from the tables below, does four things and copies only what it changes:
+The walk, compiled per type from the tables of `elements`, does four things and copies only what it changes:
 
 - an element of the wrong JSON type never gets through as something else. What can be meant in one way only
   is put right (one object where a list belongs, a list of one where an object belongs, a number for a
@@ -22,102 +22,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cds_service.records.dates import site_datetime
+from cds_service.records.elements import ELEMENTS, RESOURCES, VALUE, VALUE_KEYS
 from cds_service.terminology.concept_maps import Target
 from cds_service.terminology.systems import READING_PROBLEM
 
-# A primitive; `name*` in the tables is a list of `name`.
-_PRIMITIVES: Final = ("string", "boolean", "number", "date")
-
-_ELEMENTS: Final[dict[str, str]] = {
-    "quantity": "value:number comparator:string unit:string system:uri code:string",
-    "range": "low:quantity high:quantity",
-    "ratio": "numerator:quantity denominator:quantity",
-    "period": "start:date end:date",
-    "timing": "event:date* repeat:repeat code:concept",
-    "repeat": "boundsPeriod:period",
-    "reference": "reference:string type:string identifier:identifier display:string",
-    "identifier": "system:string value:string",
-    "annotation": "text:string",
-    "meta": "versionId:string lastUpdated:date tag:coding*",
-    "address": "state:string city:string country:string district:string use:string period:period",
-    "stage": "summary:concept assessment:reference* type:concept",
-    "evidence": "code:concept* detail:reference*",
-    "referenceRange": "low:quantity high:quantity type:concept appliesTo:concept* age:range text:string",
-    "component": "code:concept {value} dataAbsentReason:concept interpretation:concept* referenceRange:referenceRange*",
-    "performer": "actor:reference",
-    "dosage": "text:string timing:timing route:concept asNeededBoolean:boolean",
-    "medicationDosage": "text:string route:concept",
-    "dispenseRequest": "validityPeriod:period numberOfRepeatsAllowed:number expectedSupplyDuration:quantity",
-    "suppliedItem": "itemCodeableConcept:concept itemReference:reference",
-    "enteralFormula": "baseFormulaType:concept baseFormulaProductName:string",
-    "provision": "type:string period:period",
-    "item": "linkId:string definition:string text:string answer:answer* item:item*",
-    "answer": "valueBoolean:boolean valueDecimal:number valueInteger:number valueDate:date valueDateTime:date "
-    "valueString:string valueCoding:coding valueQuantity:quantity item:item*",
-    "phase": "text:string",
-}  # fmt: skip
-_VALUE: Final = (
-    "valueQuantity:quantity valueCodeableConcept:concept valueString:string valueBoolean:boolean valueInteger:number "
-    "valueRange:range valueRatio:ratio valueDateTime:date valuePeriod:period"
-)
-_MEDICATION: Final = "medicationCodeableConcept:concept medicationReference:reference"
-_COMMON: Final = "meta:meta status:string subject:reference encounter:reference"
-_RESOURCES: Final[dict[str, str]] = {
-    "Patient": "meta:meta birthDate:birthDate gender:string deceasedBoolean:boolean deceasedDateTime:date "
-    "address:address*",
-    "Condition": f"{_COMMON} clinicalStatus:concept verificationStatus:concept category:concept* severity:concept "
-    "code:concept bodySite:concept* onsetDateTime:date onsetPeriod:period onsetAge:quantity onsetString:string "
-    "abatementDateTime:date abatementPeriod:period abatementAge:quantity abatementString:string "
-    "abatementBoolean:boolean recordedDate:date asserter:reference stage:stage* evidence:evidence*",
-    "Observation": "meta:meta status:string subject:reference code:concept effectiveDateTime:date "
-    f"effectiveInstant:date effectivePeriod:period effectiveTiming:timing issued:date {_VALUE} dataAbsentReason:concept "
-    "interpretation:concept* note:annotation* bodySite:concept method:concept "
-    "referenceRange:referenceRange* hasMember:reference* derivedFrom:reference* component:component*",
-    "DiagnosticReport": f"{_COMMON} category:concept* code:concept effectiveDateTime:date effectivePeriod:period "
-    "issued:date result:reference* conclusion:string conclusionCode:concept*",
-    "Procedure": f"{_COMMON} statusReason:concept category:concept code:concept performedDateTime:date "
-    "performedPeriod:period performedString:string performedAge:quantity bodySite:concept* outcome:concept "
-    "reasonCode:concept* usedReference:reference* usedCode:concept* note:annotation*",
-    "MedicationRequest": f"{_COMMON} intent:string doNotPerform:boolean {_MEDICATION} authoredOn:date "
-    "dosageInstruction:dosage* dispenseRequest:dispenseRequest category:concept* reasonCode:concept*",
-    "MedicationStatement": f"{_COMMON} {_MEDICATION} effectiveDateTime:date effectivePeriod:period dateAsserted:date "
-    "dosage:dosage* category:concept",
-    "MedicationAdministration": f"{_COMMON} {_MEDICATION} effectiveDateTime:date effectivePeriod:period "
-    "dosage:medicationDosage",
-    "MedicationDispense": f"{_COMMON} {_MEDICATION} daysSupply:quantity whenPrepared:date whenHandedOver:date "
-    "dosageInstruction:dosage*",
-    "Medication": "meta:meta status:string code:concept form:concept",
-    "Device": "meta:meta status:string type:concept patient:reference",
-    "DeviceUseStatement": f"{_COMMON} device:reference timingDateTime:date timingPeriod:period timingTiming:timing "
-    "recordedOn:date reasonCode:concept* bodySite:concept",
-    "DeviceRequest": f"{_COMMON} intent:string codeCodeableConcept:concept codeReference:reference "
-    "occurrenceDateTime:date occurrencePeriod:period authoredOn:date",
-    "SupplyDelivery": "meta:meta status:string patient:reference type:concept suppliedItem:suppliedItem "
-    "occurrenceDateTime:date occurrencePeriod:period",
-    "NutritionOrder": "meta:meta status:string intent:string patient:reference dateTime:date "
-    "enteralFormula:enteralFormula",
-    "ServiceRequest": f"{_COMMON} intent:string category:concept* doNotPerform:boolean code:concept authoredOn:date "
-    "occurrenceDateTime:date occurrencePeriod:period",
-    "ResearchSubject": "meta:meta status:string individual:reference study:reference period:period",
-    "ResearchStudy": "meta:meta status:string title:string identifier:identifier* category:concept* "
-    "primaryPurposeType:concept period:period",
-    "Consent": "meta:meta status:string scope:concept category:concept* patient:reference dateTime:date "
-    "provision:provision",
-    "QuestionnaireResponse": f"{_COMMON} questionnaire:string authored:date author:reference item:item*",
-    "Encounter": "meta:meta status:string class:coding type:concept* subject:reference period:period "
-    "reasonCode:concept*",
-    "Immunization": "meta:meta status:string vaccineCode:concept patient:reference occurrenceDateTime:date "
-    "occurrenceString:string recorded:date",
-    "CareTeam": f"{_COMMON} category:concept* period:period",
-    "AllergyIntolerance": "meta:meta clinicalStatus:concept verificationStatus:concept code:concept patient:reference",
-}  # fmt: skip
-
-VALUE_KEYS: Final = (*(part.partition(":")[0] for part in _VALUE.split()), "valueTime", "valueSampledData")
-_VALUES: Final = frozenset(part.partition(":")[0] for part in _VALUE.split())
+_VALUES: Final = frozenset(VALUE_KEYS)
 _EMPTY: Final = (None, "")
 UNREADABLE: Final = {"system": READING_PROBLEM, "code": "text-only"}
 _DROP: Final = object()
-_NOTHING: Final[Mapping[str, Any]] = {}
 _DEPTH: Final = 40
 _CODING_TEXTS: Final = frozenset({"system", "version", "code", "display"})
 
@@ -299,16 +211,31 @@ def _anything(value: Any, tidying: Tidying) -> Any:
     return value
 
 
-def _has_modifier(value: Any) -> bool:
+def _has_modifier(value: Any, depth: int = 0) -> bool:
+    """Whether a JSON object or list holds a modifierExtension at any depth."""
+    if depth > _DEPTH:
+        return _has_deep_modifier(value)
+    if type(value) is dict:
+        if value.get("modifierExtension"):
+            return True
+        value = value.values()
+    for part in value:
+        kind = type(part)
+        if (kind is dict or kind is list) and _has_modifier(part, depth + 1):
+            return True
+    return False
+
+
+def _has_deep_modifier(value: Any) -> bool:
+    """The same without recursion, for input that is nested beyond any sense."""
     pending = [value]
     while pending:
         current = pending.pop()
         if type(current) is dict:
             if current.get("modifierExtension"):
                 return True
-            pending += [part for part in current.values() if type(part) in (dict, list)]
-        else:
-            pending += [part for part in current if type(part) in (dict, list)]
+            current = current.values()
+        pending += [part for part in current if type(part) in (dict, list)]
     return False
 
 
@@ -431,19 +358,19 @@ def _compile() -> dict[str, Walker]:
 
     def fields(table: str) -> dict[str, Walker]:
         found = {}
-        for part in table.replace("{value}", _VALUE).split():
+        for part in table.replace("{value}", VALUE).split():
             key, _, name = part.partition(":")
             single = walkers.get(name.rstrip("*")) or _guarded(name.rstrip("*"), walkers)
             found[key] = _list(single) if name.endswith("*") else single
         return found
 
-    for name, table in _ELEMENTS.items():
+    for name, table in ELEMENTS.items():
         walkers[name] = _object(fields(table))
         if name == "quantity":
             walkers[name] = _simple(walkers[name], frozenset({"unit", "system", "code", "comparator"}), True)
         elif name == "reference":
             walkers[name] = _simple(walkers[name], frozenset({"reference", "type", "display"}), False)
-    return {name: _object(fields(table)) for name, table in _RESOURCES.items()}
+    return {name: _object(fields(table)) for name, table in RESOURCES.items()}
 
 
 _concept_object: Final = _object({"coding": _list(_coding), "text": _string})

@@ -22,7 +22,7 @@ import orjson
 
 from cds_service.elm.values import Code
 from cds_service.errors import AuthoringError
-from cds_service.terminology.systems import CANONICAL, PREFIX_SYSTEMS, match_key
+from cds_service.terminology.systems import CANONICAL, EXT_CODE_STATUS, PREFIX_SYSTEMS, match_key
 
 _NONE: frozenset[str] = frozenset()
 _CACHED_CODES = 50_000
@@ -51,6 +51,7 @@ class ValueSets:
         self._urls: dict[str, str] = {}
         self._versions: dict[str, str] = {}
         self._codes: dict[str, tuple[Code, ...]] = {}
+        self._unverified: set[tuple[str, str]] = set()
         self._displays: dict[tuple[str, str], str] = {}
         self._index = _Index()
         for file, resource in resources:
@@ -103,6 +104,10 @@ class ValueSets:
         """The words that the value sets have for a code; None when no set lists it with any."""
         return self._displays.get((system or "", code))
 
+    def is_unverified(self, system: str | None, code: str) -> bool:
+        """Whether this very code is listed with the mark that nobody has checked it on a terminology server."""
+        return system is not None and (system, match_key(system, code)) in self._unverified
+
     def _find(self, system: str | None, code: str) -> frozenset[str]:
         if not system or not code:
             return _NONE
@@ -146,28 +151,35 @@ class ValueSets:
     def _compose(self, name: str, compose: Mapping[str, Any]) -> tuple[Code, ...]:
         listed: dict[tuple[str, str], Code] = {}
         for include in compose.get("include", ()):
-            for system, code, display in _concepts(include):
+            for system, code, display, unverified in _concepts(include):
                 listed[system, code] = Code(code=code, system=system, display=display)
+                if unverified:
+                    self._unverified.add((system, match_key(system, code)))
                 if display:
                     self._displays.setdefault((system, code), display)
                 self._index.exact.setdefault((system, match_key(system, code)), set()).add(name)
             for system, code in _filters(include):
                 self._index.below.setdefault((system, match_key(system, code)), set()).add(name)
         for part in compose.get("exclude", ()):
-            for system, code, _ in _concepts(part):
+            for system, code, _, _ in _concepts(part):
                 self._index.not_exact.setdefault((system, match_key(system, code)), set()).add(name)
             for system, code in _filters(part):
                 self._index.not_below.setdefault((system, match_key(system, code)), set()).add(name)
         return tuple(listed.values())
 
 
-def _concepts(part: Mapping[str, Any]) -> Iterable[tuple[str, str, str | None]]:
+def _concepts(part: Mapping[str, Any]) -> Iterable[tuple[str, str, str | None, bool]]:
+    """(system, code, display, unverified) of the codes listed."""
     if "valueSet" in part:
         raise ValueError("references to other value sets are not supported")
     if "concept" not in part and "filter" not in part:
         raise ValueError("a whole code system is not supported")
     for concept in part.get("concept", ()):
-        yield part["system"], concept["code"], concept.get("display")
+        notes = concept.get("extension", ())
+        unverified = any(
+            note["url"] == EXT_CODE_STATUS and note["valueCode"] == "unverified" for note in notes
+        )
+        yield part["system"], concept["code"], concept.get("display"), unverified
 
 
 def _filters(part: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

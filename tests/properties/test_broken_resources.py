@@ -9,11 +9,12 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds_service.errors import InputError
-from tests.builders import Resource, b0
+from tests.builders import Resource, b0, consent, fvc_percent, observation, research_study
 from tests.properties.records import records
 from tests.trials.assessing import assess
 from tests.trials.criteria import CRITERIA, PENDING
@@ -42,6 +43,27 @@ JUNK: list[Any] = [
     {"reference": 7},
     {"value": "12"},
     {"value": True, "unit": []},
+]
+# Facts in rarer shapes: an answer with its ordinal value, a posture, a study named inside a Consent.
+_ORDINAL = {
+    "coding": [
+        {
+            "system": "http://loinc.org",
+            "code": "LA-local-3",
+            "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/ordinalValue", "valueDecimal": 3}],
+        }
+    ]
+}
+_POSTURE = {
+    "url": "http://hl7.org/fhir/StructureDefinition/observation-bodyPosition",
+    "valueCodeableConcept": {"text": "supine"},
+}
+_STUDY_DATA = {"meaning": "instance", "reference": {"reference": "ResearchStudy/study-1"}}
+RARE: list[Resource] = [
+    observation("82940-8", {"valueCodeableConcept": _ORDINAL}, on="2026-06-10", category="survey"),
+    fvc_percent(80, on="2026-05-25", extension=[_POSTURE]),
+    research_study("study-1", "NCT02917681"),
+    {**consent(), "provision": {"type": "permit", "data": [_STUDY_DATA]}},
 ]
 STATUSES = {"not-applicable", "excluded", "unknown"}
 
@@ -94,7 +116,7 @@ def test_one_broken_place_never_raises(data: st.DataObject) -> None:
 @given(st.data())
 def test_one_broken_place_of_the_base_record_breaks_no_computation(data: st.DataObject) -> None:
     """A define that fails would stand there as not-computed; junk in one field is no reason for that."""
-    record = b0()
+    record = b0(RARE)
     path = data.draw(st.sampled_from(_inner(record)))
     junk = data.draw(st.sampled_from(JUNK))
     try:
@@ -105,6 +127,22 @@ def test_one_broken_place_of_the_base_record_breaks_no_computation(data: st.Data
         r["id"] for r in assessment["criteria"] if "not-computed" in r["reasons"] and r["id"] not in PENDING
     ]
     assert failed == [], (path, junk)
+
+
+@pytest.mark.parametrize("rare", RARE, ids=lambda r: r["resourceType"])
+def test_no_broken_place_of_a_rare_shape_breaks_anything(rare: Resource) -> None:
+    """The same, over every place of these resources and every kind of junk."""
+    record = b0(rare)
+    last = len(record["entry"]) - 1
+    for path in [p for p in _inner(record) if p[1] == last]:
+        for junk in JUNK:
+            assessment = assess(broken(record, path, junk, drop=False))
+            failed = [
+                r["id"]
+                for r in assessment["criteria"]
+                if "not-computed" in r["reasons"] and r["id"] not in PENDING
+            ]
+            assert failed == [], (path, junk)
 
 
 @FEW

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.builders import Resource, resources_of
 from tests.properties.records import entries, essence, records
-from tests.trials.assessing import assess
+from tests.trials.assessing import assess, verdicts
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 # The element that says "entered in error", by resource type; ResearchSubject has none.
@@ -104,6 +104,21 @@ def test_every_resource_twice_changes_nothing(record: Resource) -> None:
     """The same resources served on two pages are the same facts."""
     doubled: dict[str, Any] = {**record, "entry": [*record["entry"], *record["entry"]]}
     assert essence(assess(doubled)) == essence(assess(record))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(records())
+def test_what_is_no_evidence_can_be_removed(record: Resource) -> None:
+    """A resource that no row shows decides no row: its absence changes no verdict (reasons may shift)."""
+    whole = assess(record)
+    shown = {item["reference"] for row in whole["criteria"] for item in row["evidence"]}
+    for entry in record["entry"][1:]:
+        resource = entry["resource"]
+        if f"{resource['resourceType']}/{resource['id']}" in shown:
+            continue
+        rest = assess({**record, "entry": [e for e in record["entry"] if e is not entry]})
+        assert verdicts(rest) == verdicts(whole), resource
+        assert rest["status"] == whole["status"]
 
 
 @FEW

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.records.bundle import read_bundle
+from cds_service.records.record import Acquired
 from cds_service.screening import Screener
 from tests.builders import SCREENING_DAY, Resource
 
@@ -25,13 +26,18 @@ def assess(
     *,
     missing: Collection[str] = (),
     patient_id: str | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The Assessment (design §5) of a Bundle. `config`: trial parameters; `missing`: types not exported.
+    """The Assessment (design §5) of a Bundle. `config`: trial parameters; `missing`: types not exported;
+    `states`: how resource types were obtained, where it wasn't by a Bundle (not-offered, refused, …).
 
     The Bundle goes through JSON text first, as it would from a file or a request body.
     """
     received = json.loads(json.dumps(bundle))
     record = read_bundle(received, patient_id=patient_id, missing=missing)
+    if states:
+        obtained = {kind: Acquired(state, len(record.of_type(kind))) for kind, state in states.items()}
+        record = record.replace(account={**record.account, **obtained})
     screener = _screener(json.dumps(dict(config or {}), sort_keys=True))
     (assessment,) = screener.screen(record, [TRIAL], date.fromisoformat(as_of))
     answer = json.loads(json.dumps(assessment.to_json()))

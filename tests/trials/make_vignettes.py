@@ -62,6 +62,8 @@ class Vignette:
     def to_json(self) -> dict[str, Any]:
         finally_: dict[str, str] = {**_B0_VERDICTS, **self.differs} if self.evaluated else {}
         now = {c: "unknown" if c in PENDING else verdict for c, verdict in finally_.items()}
+        waiting = [c for c in self.differs if c in PENDING]
+        note = f"Not computed yet, so not counted today: {', '.join(waiting)}." if waiting else None
         return {
             "id": self.id,
             "title": self.title,
@@ -70,6 +72,7 @@ class Vignette:
             "bundle": self.bundle,
             "expected": {"status": self.now, "card": self.card, "criteria": now},
             "specExpected": {"status": self.finally_, "card": self.card, "criteria": finally_},
+            **({"note": note} if note else {}),
         }
 
 
@@ -255,7 +258,6 @@ def av_07() -> Vignette:
                 note=[{"text": "MSC intrathecal, Bangkok"}],
             ),
         ),
-        # Prior cell therapy isn't computed yet, so that nothing excludes today.
         now="unknown",
         finally_="excluded",
         differs={"EX01-PriorCellTherapy": "met"},
@@ -315,7 +317,6 @@ def av_09() -> Vignette:
                 abatement="2011",
             ),
         ),
-        # The lymphoma row isn't computed yet, so that nothing excludes today.
         now="unknown",
         finally_="excluded",
         differs={"EX03e-Lymphoma": "met"},

@@ -133,6 +133,19 @@ ENVELOPE = [
     Case("authored-tomorrow", AGREEMENT, answered(AGREEMENT, "yes", on="2026-06-16"), "unknown"),
     Case("authored-today", AGREEMENT, answered(AGREEMENT, "yes", on="2026-06-15T23:00:00-03:00"), "met"),
     Case(
+        "authored-tomorrow-in-utc-but-today-here",
+        AGREEMENT,
+        answered(AGREEMENT, "yes", on="2026-06-16T01:00:00Z"),
+        "met",
+    ),
+    Case(
+        "authored-31-days-ago-here",
+        AGREEMENT,
+        answered(AGREEMENT, "yes", on="2026-05-16T02:00:00Z"),
+        "unknown",
+        ("stale-data",),
+    ),
+    Case(
         "item-in-a-group",
         AGREEMENT,
         raw({"linkId": "inclusion", "item": [{"linkId": AGREEMENT, "answer": [{"valueCoding": YES}]}]}),

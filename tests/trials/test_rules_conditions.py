@@ -118,6 +118,20 @@ DATES = [
     Case("onset-after-screening", H1, of(condition(ALS, onset="2026-06-16")), "not-met", card=False),
 ]
 
+ABATEMENTS = [
+    Case(
+        f"abatement-{name}",
+        H1,
+        of({**condition(ALS, clinical=None), f"abatement{name}": value}),
+        "unknown",
+        ("conflicting-data",),
+    )
+    for name, value in (
+        ("Period", {"start": "2025-01-01", "end": "2025-06-01"}),
+        ("Age", {"value": 54, "unit": "a", "system": "http://unitsofmeasure.org", "code": "a"}),
+    )
+]
+
 MATCHING = [
     Case("icd-without-dot-and-in-lower-case", H1, of(condition(icd10cm("g1221"))), "met"),
     Case("icd-9-cm", H1, of(condition(coding("http://hl7.org/fhir/sid/icd-9-cm", "335.20"))), "met"),
@@ -256,7 +270,7 @@ TEXTS = [
     text("esclerose lateral amiotrofica, local", "unknown", "met", coding("urn:local:dx", "4711")),
 ]
 
-SECTIONS = [*VERIFICATION, *CLINICAL, *DATES, *MATCHING, *CODINGS, *TEXTS]
+SECTIONS = [*VERIFICATION, *CLINICAL, *DATES, *ABATEMENTS, *MATCHING, *CODINGS, *TEXTS]
 
 
 @pytest.mark.parametrize("case", SECTIONS, ids=lambda c: c.id)

@@ -484,6 +484,49 @@ LUNGS = [
         minimal(fvc_volume(3.4), height(175, on="2026-06-10"), weight(70)),
         "met",
     ),
+    *[
+        Case(
+            f"height-in-{unit}",
+            FVC,
+            minimal(
+                fvc_volume(3.4),
+                observation("8302-2", value_quantity(value, unit), on="2026-05-20", category="vital-signs"),
+            ),
+            "met",
+        )
+        for value, unit in ((1.75, "m"), (175, "cm"), (68.9, "[in_i]"))
+    ],
+    Case(
+        "height-without-unit",
+        FVC,
+        minimal(fvc_volume(3.4), observation("8302-2", value_quantity(175, None), on="2026-05-20")),
+        "unknown",
+    ),
+    Case(
+        "percent-in-a-spirometry-panel",
+        FVC,
+        minimal(
+            observation(
+                "81458-2", on="2026-05-20", components=[component("19872-1", value_quantity(70, "%"))]
+            )
+        ),
+        "met",
+    ),
+    Case(
+        "measured-and-predicted-in-one-panel",
+        FVC,
+        minimal(
+            observation(
+                "81458-2",
+                on="2026-05-20",
+                components=[
+                    component("19868-9", value_quantity(2.2, "L")),
+                    component("19869-7", value_quantity(4.0, "L")),
+                ],
+            )
+        ),
+        "not-met",
+    ),
     # Without a weight (or with one too far away) Pereira's weight equation is dropped, the others remain.
     Case("no-weight", FVC, minimal(fvc_volume(3.4), height(175)), "met"),
     Case("weight-too-far", FVC, minimal(fvc_volume(3.4), height(175), weight(70, on="2025-12-01")), "met"),

@@ -129,6 +129,8 @@ VACCINES = [
     vaccinated("vaccine-18-days-before", "unknown", immunization(CVX_43, on="2026-05-07")),
     vaccinated("vaccine-19-days-before", "met", immunization(CVX_43, on="2026-05-06")),
     vaccinated("vaccine-after-the-specimen", "met", immunization(CVX_43, on="2026-05-26")),
+    # 01:00 UTC on the 7th is still the 6th at the site: 19 days.
+    vaccinated("vaccine-yesterday-evening-here", "met", immunization(CVX_43, on="2026-05-07T01:00:00Z")),
     vaccinated("vaccine-not-done", "met", immunization(CVX_43, on="2026-05-20", status="not-done")),
     vaccinated("vaccine-by-atc", "unknown", immunization(coding(ATC, "J07BC01"), on="2026-05-20")),
     vaccinated("vaccine-by-text", "unknown", immunization(text="Vacina hepatite B", on="2026-05-20")),
@@ -409,7 +411,58 @@ SYPHILES = [
     ),
 ]
 
-SECTIONS = [*HEPATITIS_B, *VACCINES, *HEPATITIS_C, *HIVS, *HTLVS, *SYPHILES]
+# A test whose counting result is indeterminate → unknown, unless positive and negative would say the same (§EX08).
+INDETERMINATE = [
+    hbv("dna-ind", "unknown", ag="neg", core="neg", dna="ind"),
+    hbv("igm-ind", "unknown", ag="neg", core="neg", igm="ind"),
+    hbv("e-ind", "unknown", ag="neg", core="neg", e="ind"),
+    hbv("dna-ind-beside-ag-pos", "met", ag="pos", dna="ind"),
+    hcv("ab-neg-rna-ind", "unknown", ab="neg", rna="ind"),
+    hcv("ab-pos-rna-ind", "unknown", ab="pos", rna="ind"),
+    hiv("screen-neg-rna-ind", "unknown", screen="neg", rna="ind"),
+    hiv("screen-neg-confirmation-ind", "unknown", screen="neg", confirm="ind"),
+    hiv("screen-ind-confirmed", "met", screen="ind", confirm="pos"),
+    htlv("screen-neg-confirmation-ind", "unknown", screen="neg", confirm="ind"),
+    htlv("screen-ind-confirmed", "met", screen="ind", confirm="pos"),
+    syp("tp-ind-reagin-reactive", "unknown", tp="ind", reagin="reactive"),
+    syp("tp-neg-reagin-ind", "not-met", tp="neg", reagin="ind"),
+    syp("tp-pos-reagin-ind", "unknown", tp="pos", reagin="ind"),
+    syp("reagin-ind-alone", "unknown", reagin="ind"),
+]
+OLD = "2026-01-10"
+
+
+def stale(code: str, result: str, on: str = OLD) -> Resource:
+    return serology(code, result, on=on)
+
+
+# A negative older than 90 days counts as not done; a positive never expires.
+STALE = [
+    hbv("stale-core-neg", "not-met", note="anti-HBc", ag="neg", extra=stale("13952-7", "neg")),
+    hbv("stale-core-pos", "unknown", ag="neg", extra=stale("13952-7", "pos", on="2015-01-01")),
+    hbv("stale-dna-neg", "unknown", ag="neg", core="pos", extra=stale("29610-3", "neg")),
+    hcv("stale-ab-neg-fresh-rna", "not-met", rna="not-detected", extra=stale("13955-0", "neg")),
+    hcv("old-ab-pos", "unknown", extra=stale("13955-0", "pos", on="2015-01-01")),
+    hiv(
+        "stale-exculpation",
+        "unknown",
+        screen="reactive",
+        extra=[stale("80203-3", "neg"), stale("20447-9", "not-detected")],
+    ),
+    hiv("old-screen-reactive", "unknown", extra=stale("56888-1", "reactive", on="2015-01-01")),
+    syp("stale-tp-neg-fresh-reagin", "not-met", reagin="nonreactive", extra=stale("24110-9", "neg")),
+    syp("fresh-tp-neg-stale-reagin", "not-met", tp="neg", extra=stale("5292-8", "nonreactive")),
+    syp(
+        "old-tp-pos-fresh-reagin-neg",
+        "unknown",
+        reagin="nonreactive",
+        extra=stale("24110-9", "pos", on="2016-01-01"),
+    ),
+    syp("old-tp-pos-fresh-reagin", "met", reagin="reactive", extra=stale("24110-9", "pos", on="2016-01-01")),
+    syp("old-reagin-alone", "unknown", extra=stale("5292-8", "reactive", on="2016-01-01")),
+]
+
+SECTIONS = [*INDETERMINATE, *STALE, *HEPATITIS_B, *VACCINES, *HEPATITIS_C, *HIVS, *HTLVS, *SYPHILES]
 
 
 @pytest.mark.parametrize("case", SECTIONS, ids=lambda c: f"{c.criterion[4:5]}-{c.id}")

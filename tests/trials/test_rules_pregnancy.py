@@ -71,6 +71,32 @@ EVIDENCE = [
     Case("hcg-25", PRG, woman(units(25)), "met"),
     Case("hcg-negative-7-days", PRG, woman(hcg("neg", "2026-06-08")), "not-met"),
     Case("hcg-negative-8-days", PRG, woman(hcg("neg", "2026-06-07")), "unknown", ("stale-data",)),
+    *[
+        Case(
+            f"hcg-{c}{v}", PRG, woman(lab("19080-1", v, "m[IU]/mL", comparator=c, on="2026-06-12")), verdict_
+        )
+        for c, v, verdict_ in (
+            ("<", 2, "not-met"),
+            ("<", 5, "not-met"),
+            ("<=", 5, "unknown"),
+            ("<", 10, "unknown"),
+            (">", 5, "unknown"),
+            (">=", 25, "met"),
+            (">", 10000, "met"),
+        )
+    ],
+    Case(
+        "hcg-in-words",
+        PRG,
+        woman(observation("19080-1", {"valueString": "< 2,0 mUI/mL"}, on="2026-06-12")),
+        "not-met",
+    ),
+    Case(
+        "hcg-quantitative-interpreted",
+        PRG,
+        woman(observation("19080-1", on="2026-06-12", interpretation_code="NEG")),
+        "not-met",
+    ),
     Case("status-pregnant", PRG, woman(status(coding(LA, "LA15173-0"))), "met"),
     Case("status-pregnant-snomed", PRG, woman(status(PREGNANCY)), "met"),
     Case("status-not-pregnant-loinc", PRG, woman(status(coding(LA, "LA26683-5"))), "not-met"),

@@ -14,7 +14,7 @@ from typing import Any
 from cds_service import units
 from cds_service.elm import compare
 from cds_service.elm.compile import Builder, Expr, Node, Scope
-from cds_service.elm.operators import structured
+from cds_service.elm.operators import properties
 from cds_service.elm.operators.arithmetic import add, divide, in_range, multiply
 from cds_service.elm.operators.building import folded
 from cds_service.elm.operators.list import distinct
@@ -35,9 +35,9 @@ def _aggregate(function: Callable[[Items], Any], of_null: Any = None) -> Builder
         column = None
         if node.get("path"):
             element = source.type.element if isinstance(source.type, ListOf) else None
-            cell = structured.Access(lambda ctx, env: env, element)
+            cell = properties.Access(lambda ctx, env: env, element)
             for name in node["path"].split("."):
-                cell = structured.step(scope, node, cell, name)
+                cell = properties.step(scope, node, cell, name)
             column = cell.fn
 
         def run_aggregate(ctx: Any, env: Any) -> Any:

@@ -6,16 +6,17 @@ code and system.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
-from cds_service.elm.context import Context, Env
-from cds_service.elm.operators import references
-from cds_service.elm.operators.building import apply1, apply2
+from cds_service.elm.context import Context, Env, Fn
+from cds_service.elm.durations import duration_between
+from cds_service.elm.operators import fhirhelpers, references
+from cds_service.elm.operators.building import apply2
 from cds_service.elm.operators.datetime import counter
 from cds_service.elm.operators.retrieve import as_codes
-from cds_service.elm.temporal import Date, duration_between
+from cds_service.elm.temporal import Date
 from cds_service.elm.types import ListOf
 from cds_service.elm.values import Code, CodeSystem, ValueSet
 
@@ -67,8 +68,11 @@ def _in_set(codes_name: str) -> Builder:
     """in(code String|Code|Concept, valueset ValueSet) Boolean, and of lists; null code: null… false (as CQL says)."""
 
     def build(scope: Scope, node: Node) -> Expr:
-        codes = scope.expr(node[codes_name])
         where = _set_of(scope, node, "valueset", "ValueSetRef")
+        codings = fhirhelpers.codings_of(scope, node[codes_name]) if where.constant else None
+        if codings is not None:
+            return _codings_in_set(codings, where.value().id)
+        codes = scope.expr(node[codes_name])
         inner, set_fn = codes.fn, where.fn
 
         def run_in_value_set(ctx: Context, env: Env) -> Any:
@@ -88,6 +92,25 @@ def _in_set(codes_name: str) -> Builder:
         return Expr(run_in_value_set, "System.Boolean")
 
     return build
+
+
+def _codings_in_set(codings: Fn, url: str) -> Expr:
+    """`concept in "Value set"` straight on FHIR codings."""
+
+    def run_codings(ctx: Context, env: Env) -> Any:
+        values = codings(ctx, env)
+        if values is not None:
+            member = ctx.terminology.in_value_set
+            for coding in values:
+                code = coding.get("code")
+                if code is not None:
+                    if type(code) is not str:
+                        raise DataError("a FHIR code is no string in the data")
+                    if member(coding.get("system"), code, url):
+                        return True
+        return False
+
+    return Expr(run_codings, "System.Boolean")
 
 
 def _in_system(codes_name: str) -> Builder:
@@ -121,8 +144,6 @@ def _expand(scope: Scope, node: Node) -> Expr:
     return Expr(run_expand, ListOf("System.Code"))
 
 
-_Pair = Callable[[Any, Any], Any]
-
 BUILDERS: Mapping[str, Builder] = {
     "CalculateAge": _age,
     "CalculateAgeAt": _age_at,
@@ -132,5 +153,3 @@ BUILDERS: Mapping[str, Builder] = {
     "AnyInCodeSystem": _in_system("codes"),
     "ExpandValueSet": _expand,
 }
-
-__all__ = ["BUILDERS", "apply1"]

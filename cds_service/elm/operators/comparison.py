@@ -10,10 +10,12 @@ from typing import Any
 
 from cds_service.elm import compare
 from cds_service.elm.compile import Builder, Expr, Node, Scope, constant
-from cds_service.elm.context import Context, Env
+from cds_service.elm.context import Context, Env, Fn
+from cds_service.elm.equivalence import equivalent
+from cds_service.elm.operators import fhirhelpers
 from cds_service.elm.operators.building import apply2, folded
 from cds_service.elm.types import StaticType, fhir, system
-from cds_service.elm.values import Typed
+from cds_service.elm.values import Code, Concept, Typed
 
 _PLAIN = ("Boolean", "String")
 
@@ -67,9 +69,26 @@ def _not_equal(scope: Scope, node: Node) -> Expr:
 
 def _equivalent(scope: Scope, node: Node) -> Expr:
     """~<T>(left T, right T) Boolean — CQL, Equivalent: never null."""
-    left, right = scope.operands(node)
+    first, second = node["operand"]
+    right = scope.expr(second)
+    codings = fhirhelpers.codings_of(scope, first) if right.constant else None
+    if codings is not None and isinstance(right.value(), (Code, Concept)):
+        return _equivalent_codings(codings, right.value())
+    left = scope.expr(first)
     one, two = left.fn, right.fn
-    return folded(lambda ctx, env: compare.equivalent(one(ctx, env), two(ctx, env)), [left, right])
+    return folded(lambda ctx, env: equivalent(one(ctx, env), two(ctx, env)), [left, right])
+
+
+def _equivalent_codings(codings: Fn, wanted: Code | Concept) -> Expr:
+    """`concept ~ "Code"` straight on FHIR codings."""
+    codes = wanted.codes if isinstance(wanted, Concept) else (wanted,)
+    pairs = frozenset((code.system, code.code) for code in codes)
+
+    def run_codings(ctx: Context, env: Env) -> Any:
+        values = codings(ctx, env)
+        return values is not None and any((c.get("system"), c.get("code")) in pairs for c in values)
+
+    return Expr(run_codings, "System.Boolean")
 
 
 _NUMERIC = ("Integer", "Decimal", "Long")

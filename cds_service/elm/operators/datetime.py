@@ -7,20 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service import units
-from cds_service.elm import compare
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope
 from cds_service.elm.context import Context, Env
+from cds_service.elm.durations import add_duration, difference_between, duration_between
 from cds_service.elm.operators.building import apply2, strict1
 from cds_service.elm.temporal import (
     PRECISIONS,
     Date,
     DateTime,
     Time,
-    add_duration,
-    difference_between,
-    duration_between,
 )
-from cds_service.elm.values import Interval, Quantity, Uncertainty
+from cds_service.elm.values import Quantity, Uncertainty
 
 _UCUM = {"wk": "week", "d": "day", "h": "hour", "min": "minute", "s": "second", "ms": "millisecond"}
 
@@ -168,5 +165,3 @@ BUILDERS: Mapping[str, Builder] = {
     "Today": _today,
     "TimeOfDay": _time_of_day,
 }
-
-__all__ = ["BUILDERS", "Interval", "add_temporal", "compare", "counter", "duration_unit", "to_datetime"]

@@ -15,8 +15,9 @@ from cds_service.elm import bounds, compare
 from cds_service.elm.bounds import end, predecessor, start, successor
 from cds_service.elm.compare import Truth, both, either
 from cds_service.elm.compile import Builder, DataError
+from cds_service.elm.durations import add_duration
 from cds_service.elm.operators.building import strict1
-from cds_service.elm.temporal import PRECISIONS, Date, DateTime, Time, add_duration
+from cds_service.elm.temporal import PRECISIONS, Date, DateTime, Time
 from cds_service.elm.values import Interval, Quantity, Uncertainty
 
 Relation = Callable[[Any, Any], Truth]

@@ -14,11 +14,9 @@ from typing import Any
 from cds_service.elm import compare
 from cds_service.elm.compare import Truth
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
-from cds_service.elm.context import Context, Env
-from cds_service.elm.operators import interval
-from cds_service.elm.operators.building import apply1, call, children, folded, raw1, strict1
-from cds_service.elm.types import IntervalOf, ListOf, element_of, system
-from cds_service.elm.values import Code, Interval, Tuple, Typed
+from cds_service.elm.operators.building import apply1, call, children, folded
+from cds_service.elm.types import ListOf, element_of
+from cds_service.elm.values import Code, Tuple, Typed
 
 
 def member(element: Any, items: Iterable[Any]) -> Truth:
@@ -114,7 +112,7 @@ def list_except(one: Any, two: Any) -> Any:
     return distinct(item for item in one if not lookup.has(item))
 
 
-def _includes_all(one: Any, two: Any) -> Truth:
+def includes_all(one: Any, two: Any) -> Truth:
     result: Truth = True
     for item in two:
         result = compare.both(result, member(item, one))
@@ -123,144 +121,18 @@ def _includes_all(one: Any, two: Any) -> Truth:
     return result
 
 
-def _proper_all(one: Any, two: Any) -> Truth:
-    return compare.both(_includes_all(one, two), len(distinct(one)) > len(distinct(two)))
+def proper_all(one: Any, two: Any) -> Truth:
+    return compare.both(includes_all(one, two), len(distinct(one)) > len(distinct(two)))
 
 
-def _proper_member(element: Any, items: Any) -> Truth:
+def proper_member(element: Any, items: Any) -> Truth:
     return compare.both(member(element, items), len(distinct(items)) > 1)
 
 
 # --- Operators of lists and intervals ---
 
 
-def _precision(node: Node) -> str | None:
-    precision = node.get("precision")
-    return precision.lower() if precision else None
-
-
-def _membership(scope: Scope, node: Node, element: Expr, items: Expr, proper: bool) -> Expr:
-    """An element in a list or a point in an interval: null element, null container as the specification says."""
-    relation = interval.relation("ProperIn" if proper else "In", _precision(node))
-    of_list = _proper_member if proper else member
-    one, two = element.fn, items.fn
-    if items.constant and isinstance(items.type, ListOf) and not proper and items.value() is not None:
-        fixed = _constant_membership(one, items.value(), system(element.type))
-        if fixed is not None:
-            return folded(fixed, [element, items])
-
-    def run_member(ctx: Context, env: Env) -> Any:
-        container = two(ctx, env)
-        if container is None:
-            return None if one(ctx, env) is None and not isinstance(items.type, ListOf) else False
-        value = one(ctx, env)
-        if isinstance(container, list):
-            return of_list(value, container)
-        return None if value is None else relation(value, container)
-
-    return folded(run_member, [element, items])
-
-
-def _constant_membership(one: Any, items: Any, kind: str | None) -> Any:
-    """`status in {'final', 'amended'}`: a set look-up."""
-    if kind != "String" or not all(type(item) is str for item in items):
-        return None
-    members = frozenset(items)
-
-    def run_constant(ctx: Context, env: Env) -> Any:
-        return one(ctx, env) in members
-
-    return run_constant
-
-
-def _in(proper: bool) -> Builder:
-    def build(scope: Scope, node: Node) -> Expr:
-        element, items = scope.operands(node)
-        return _membership(scope, node, element, items, proper)
-
-    return build
-
-
-def _contains(proper: bool) -> Builder:
-    def build(scope: Scope, node: Node) -> Expr:
-        items, element = scope.operands(node)
-        return _membership(scope, node, element, items, proper)
-
-    return build
-
-
-def _inclusion(kind: str) -> Builder:
-    """includes, included in, and proper: of lists or intervals; a point or element on one side is membership."""
-    proper = kind.startswith("Proper")
-    swapped = kind.endswith("IncludedIn")
-    of_lists = _proper_all if proper else _includes_all
-
-    def build(scope: Scope, node: Node) -> Expr:
-        left, right = scope.operands(node)
-        outer, inner = (right, left) if swapped else (left, right)
-        container = isinstance(outer.type, (ListOf, IntervalOf))
-        if (
-            container
-            and inner.type not in (None, "System.Any")
-            and not isinstance(inner.type, (ListOf, IntervalOf))
-        ):
-            return _membership(scope, node, inner, outer, proper)
-        relation = interval.relation("ProperIncludes" if proper else "Includes", _precision(node))
-        one, two = outer.fn, inner.fn
-
-        def run_inclusion(ctx: Context, env: Env) -> Any:
-            container, content = one(ctx, env), two(ctx, env)
-            if container is None or content is None:
-                return None
-            if isinstance(container, list):
-                return of_lists(container, content)
-            return relation(container, content)
-
-        return folded(run_inclusion, [outer, inner])
-
-    return build
-
-
-def _set(of_lists: Callable[[Any, Any], Any], of_intervals: Callable[[Any, Any], Any]) -> Builder:
-    """union, intersect, except: of lists or intervals; ELM gives them two operands or more."""
-
-    def build(scope: Scope, node: Node) -> Expr:
-        operands = scope.operands(node)
-        fns = [operand.fn for operand in operands]
-        lists = any(isinstance(operand.type, ListOf) for operand in operands)
-
-        def pair(one: Any, two: Any) -> Any:
-            if lists or isinstance(one, list) or isinstance(two, list):
-                return of_lists(one, two)
-            return None if one is None or two is None else of_intervals(one, two)
-
-        def run_set(ctx: Context, env: Env) -> Any:
-            values = [fn(ctx, env) for fn in fns]
-            result = values[0]
-            for value in values[1:]:
-                result = pair(result, value)
-            return result
-
-        result = folded(run_set, operands)
-        result.type = operands[0].type
-        return result
-
-    return build
-
-
 # --- Lists only ---
-
-
-def _exists(scope: Scope, node: Node) -> Expr:
-    """exists(argument List<T>) Boolean: a non-null element; false for null."""
-    (operand,) = scope.operands(node)
-    inner = operand.fn
-
-    def run_exists(ctx: Context, env: Env) -> Any:
-        items = inner(ctx, env)
-        return items is not None and any(item is not None for item in items)
-
-    return folded(run_exists, [operand])
 
 
 def flatten(items: Any) -> Any:
@@ -380,18 +252,6 @@ def _distinct(scope: Scope, node: Node) -> Expr:
 
 
 BUILDERS: Mapping[str, Builder] = {
-    "In": _in(False),
-    "ProperIn": _in(True),
-    "Contains": _contains(False),
-    "ProperContains": _contains(True),
-    "Includes": _inclusion("Includes"),
-    "IncludedIn": _inclusion("IncludedIn"),
-    "ProperIncludes": _inclusion("ProperIncludes"),
-    "ProperIncludedIn": _inclusion("ProperIncludedIn"),
-    "Union": _set(list_union, interval.union),
-    "Intersect": _set(list_intersect, interval.intersect),
-    "Except": _set(list_except, interval.except_),
-    "Exists": _exists,
     "Flatten": _flatten,
     "First": _first_or_last(0),
     "Last": _first_or_last(-1),
@@ -402,5 +262,3 @@ BUILDERS: Mapping[str, Builder] = {
     "Length": _build_length,
     "Distinct": _distinct,
 }
-
-__all__ = ["BUILDERS", "Interval", "Lookup", "distinct", "flatten", "member", "raw1", "strict1"]

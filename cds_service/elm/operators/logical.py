@@ -11,9 +11,9 @@ from typing import Any
 
 from cds_service.elm.compare import equal
 from cds_service.elm.compile import Builder, Expr, Node, Scope
-from cds_service.elm.context import Context, Env
+from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators.building import folded, raw1, raw2, strict1
-from cds_service.elm.types import ListOf
+from cds_service.elm.types import ListOf, system
 
 
 def _and(scope: Scope, node: Node) -> Expr:
@@ -107,6 +107,16 @@ def _case(scope: Scope, node: Node) -> Expr:
 
         return Expr(run_case, kind)
     subject = comparand.fn
+    if system(comparand.type) == "String" and all(when.constant for when, _ in compiled):
+        table: dict[Any, Fn] = {}
+        for when, then in compiled:
+            table.setdefault(when.value(), then.fn)
+        table.pop(None, None)
+
+        def run_table(ctx: Context, env: Env) -> Any:
+            return table.get(subject(ctx, env), other)(ctx, env)
+
+        return Expr(run_table, kind)
 
     def run_selected(ctx: Context, env: Env) -> Any:
         value = subject(ctx, env)

@@ -7,19 +7,21 @@ that the terminology does not have raise AuthoringError.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from cds_service.elm import fhir_model
-from cds_service.elm.compile import Builder, Definition, Expr, Node, Scope, constant
+from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.library import Unit
-from cds_service.elm.operators import fhirhelpers
-from cds_service.elm.types import ChoiceOf, IntervalOf, ListOf, StaticType, fhir, named, specified
+from cds_service.elm.types import (
+    ListOf,
+    named,
+    specified,
+)
 from cds_service.elm.values import Code, CodeSystem, Concept, ValueSet
 
 
-def _unit(scope: Scope, node: Node) -> Unit:
+def library_of(scope: Scope, node: Node) -> Unit:
     alias = node.get("libraryName")
     if not alias:
         return scope.unit
@@ -31,7 +33,7 @@ def _unit(scope: Scope, node: Node) -> Unit:
 
 def _expression_ref(scope: Scope, node: Node) -> Expr:
     """A define's value: evaluated once, and what it rests on is noted for the define that refers to it."""
-    definition = scope.compiler.define(_unit(scope, node), node["name"])
+    definition = scope.compiler.define(library_of(scope, node), node["name"])
     if definition is None:
         scope.fail(node, f'there is no define "{node["name"]}"')
     scope.owner.refs[definition] = None
@@ -47,80 +49,9 @@ def _expression_ref(scope: Scope, node: Node) -> Expr:
     return Expr(run_ref, definition.type)
 
 
-def _function_ref(scope: Scope, node: Node) -> Expr:
-    """A call of a function, its overload chosen by signature, else by the operands' types."""
-    unit = _unit(scope, node)
-    operands = scope.operands(node)
-    definition = choose(scope, node, scope.compiler.functions(unit, node["name"]), operands)
-    native = fhirhelpers.native(unit, definition, operands)
-    if native is not None:
-        return native
-    scope.compiler.function(definition)
-    scope.owner.refs[definition] = None
-    fns = [operand.fn for operand in operands]
-    # The body and frame of the definition are final here: a function is compiled before its first caller.
-    body, size = definition.fn, definition.frame_size
-    return Expr(_call(fns, body, size), definition.type)
-
-
-def _call(fns: Sequence[Fn], body: Fn, size: int) -> Fn:
-    if len(fns) == 1:
-        first = fns[0]
-        rest = [None] * (size - 1)
-
-        def run_call1(ctx: Context, env: Env) -> Any:
-            return body(ctx, [first(ctx, env), *rest])
-
-        return run_call1
-    padding = [None] * (size - len(fns))
-
-    def run_call(ctx: Context, env: Env) -> Any:
-        return body(ctx, [*[fn(ctx, env) for fn in fns], *padding])
-
-    return run_call
-
-
-def choose(scope: Scope, node: Node, overloads: Sequence[Definition], operands: Sequence[Expr]) -> Definition:
-    """The overload that a FunctionRef means."""
-    fitting = [overload for overload in overloads if len(overload.operands) == len(operands)]
-    if len(fitting) == 1:
-        return fitting[0]
-    name = node["name"]
-    if not fitting:
-        scope.fail(node, f'there is no function "{name}" with {len(operands)} operands')
-    signature = tuple(specified(kind) for kind in node.get("signature") or ())
-    types = signature if len(signature) == len(operands) else tuple(operand.type for operand in operands)
-    for accepts in (_same, _converts):
-        chosen = [o for o in fitting if all(accepts(g, w) for g, w in zip(types, o.operands, strict=True))]
-        if len(chosen) == 1:
-            return chosen[0]
-    return scope.fail(node, f"the overload of function \"{name}\" can't be told from the operands' types")
-
-
-def _same(given: StaticType, wanted: StaticType) -> bool:
-    return given == wanted
-
-
-def _converts(given: StaticType, wanted: StaticType) -> bool:
-    """Whether a value of one type may be passed for another: subtypes, choices, Any."""
-    if given == wanted or given is None or wanted in (None, "System.Any") or given == "System.Any":
-        return True
-    if isinstance(wanted, ChoiceOf):
-        options = given.types if isinstance(given, ChoiceOf) else (given,)
-        return all(any(_converts(option, choice) for choice in wanted.types) for option in options)
-    if isinstance(given, ChoiceOf):
-        return any(_converts(option, wanted) for option in given.types)
-    if isinstance(given, ListOf) and isinstance(wanted, ListOf):
-        return _converts(given.element, wanted.element)
-    if isinstance(given, IntervalOf) and isinstance(wanted, IntervalOf):
-        return _converts(given.point, wanted.point)
-    one, two = fhir(given), fhir(wanted)
-    return one is not None and two is not None and fhir_model.is_subtype(one, two)
-
-
 def _parameter_ref(scope: Scope, node: Node) -> Expr:
     """A parameter's value: as passed, else its default, else null."""
-    unit = _unit(scope, node)
+    unit = library_of(scope, node)
     found = unit.parameters.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no parameter "{node["name"]}"')
@@ -150,12 +81,12 @@ def _local_ref(scope: Scope, node: Node) -> Expr:
         scope.fail(node, f'there is no alias, let or operand "{node["name"]}" here')
     scope.compiler.read(slot)
     index = slot.at
-    return Expr(lambda ctx, env: env[index], slot.type)
+    return Expr(local(index), slot.type)
 
 
 def code_system(scope: Scope, node: Node) -> CodeSystem:
     """The code system that a CodeSystemRef names."""
-    unit = _unit(scope, node)
+    unit = library_of(scope, node)
     found = unit.code_systems.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no code system "{node["name"]}"')
@@ -164,7 +95,7 @@ def code_system(scope: Scope, node: Node) -> CodeSystem:
 
 def code(scope: Scope, node: Node) -> Code:
     """The code that a CodeRef names."""
-    unit = _unit(scope, node)
+    unit = library_of(scope, node)
     found = unit.codes.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no code "{node["name"]}"')
@@ -177,7 +108,7 @@ def code(scope: Scope, node: Node) -> Code:
 
 def concept(scope: Scope, node: Node) -> Concept:
     """The concept that a ConceptRef names."""
-    unit = _unit(scope, node)
+    unit = library_of(scope, node)
     found = unit.concepts.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no concept "{node["name"]}"')
@@ -187,7 +118,7 @@ def concept(scope: Scope, node: Node) -> Concept:
 
 def value_set(scope: Scope, node: Node) -> ValueSet:
     """The value set that a ValueSetRef names; it must be available."""
-    unit = _unit(scope, node)
+    unit = library_of(scope, node)
     found = unit.value_sets.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no value set "{node["name"]}"')
@@ -212,7 +143,6 @@ def _value_set_ref(scope: Scope, node: Node) -> Expr:
 
 BUILDERS: Mapping[str, Builder] = {
     "ExpressionRef": _expression_ref,
-    "FunctionRef": _function_ref,
     "ParameterRef": _parameter_ref,
     "OperandRef": _local_ref,
     "AliasRef": _local_ref,

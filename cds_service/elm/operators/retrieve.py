@@ -13,8 +13,7 @@ from typing import Any
 from cds_service.elm import fhir_model
 from cds_service.elm.compile import Builder, Expr, Node, RetrieveNeed, Scope
 from cds_service.elm.context import Context, Env
-from cds_service.elm.operators import interval, references, structured
-from cds_service.elm.operators.building import apply1
+from cds_service.elm.operators import interval, properties, references
 from cds_service.elm.temporal import Date, DateTime
 from cds_service.elm.types import ListOf, fhir, named
 from cds_service.elm.values import Code, Concept, Interval, Typed, ValueSet
@@ -127,9 +126,9 @@ def _in_range(scope: Scope, node: Node, source: Expr, date_filter: Node, kind: s
     if not path or not date_filter.get("value"):
         scope.fail(node, "a retrieve's date filter needs a property and a range")
     wanted = scope.expr(date_filter["value"])
-    cell = structured.Access(lambda ctx, env: env, kind)
+    cell = properties.Access(lambda ctx, env: env, kind)
     for name in path.split("."):
-        cell = structured.step(scope, node, cell, name)
+        cell = properties.step(scope, node, cell, name)
     value_of, range_of, inner = cell.fn, wanted.fn, source.fn
     during = interval.relation("IncludedIn", None)
 
@@ -164,5 +163,3 @@ def _moment(value: Any, ctx: Context) -> Any:
 
 
 BUILDERS: Mapping[str, Builder] = {"Retrieve": _retrieve}
-
-__all__ = ["BUILDERS", "apply1"]

@@ -27,7 +27,6 @@ from cds_service.elm.values import (
     Long,
     Quantity,
     Ratio,
-    Typed,
 )
 
 
@@ -204,8 +203,6 @@ def _to_list(scope: Scope, node: Node) -> Expr:
     result.type = ListOf(operand.type)
     return result
 
-
-__all__ = ["BUILDERS", "Typed"]
 
 BUILDERS: Mapping[str, Builder] = {
     "Null": lambda scope, node: constant(None),

@@ -1,0 +1,370 @@
+"""Property access on FHIR JSON, tuples and System types.
+
+Static types decide at load how a path is read: a FHIR element is one dict look-up, a choice element (`value`)
+looks for the typed keys (`valueQuantity` …), a primitive's `.value` is converted (dateTime → DateTime,
+decimal → Decimal). Casts directly around a choice element (`O.value as Quantity`) become one look-up. JSON of
+another shape raises, which makes the define fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from cds_service.elm import fhir_model
+from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, local, slot_of
+from cds_service.elm.context import Context, Env, Fn
+from cds_service.elm.operators.primitives import CONVERTERS
+from cds_service.elm.types import (
+    ChoiceOf,
+    ListOf,
+    StaticType,
+    TupleOf,
+    fhir,
+    named,
+    result_type,
+    specified,
+    system,
+)
+from cds_service.elm.values import (
+    Interval,
+    Shell,
+    Tuple,
+    Typed,
+)
+
+
+@dataclass(slots=True)
+class Access:
+    """How a value is reached. `parent` and `key`: it is one key of a JSON object; `choices`: one of several
+    keys, by type."""
+
+    fn: Fn
+    type: StaticType
+    parent: Fn | None = None
+    key: str | None = None
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+def access(scope: Scope, node: Node) -> Access:
+    """Compile a node that may be a property, or a cast of a choice, so that the next step can be fused with it."""
+    kind = node.get("type")
+    if kind == "Property":
+        return _property_access(scope, node)
+    if kind == "As" and not node.get("strict"):
+        operand = node["operand"]
+        target = specified(node.get("asTypeSpecifier")) or (
+            named(node["asType"]) if node.get("asType") else None
+        )
+        if operand.get("type") == "Property" and fhir(target):
+            inner = _property_access(scope, operand)
+            narrowed = narrow(inner, target)
+            if narrowed is not None:
+                return narrowed
+            # compiled again below: the cast is a general one
+    expr = scope.expr(node)
+    return Access(expr.fn, expr.type)
+
+
+def narrow(inner: Access, target: StaticType) -> Access | None:
+    """The access to a choice element as one type; None where it is no choice element of a FHIR type."""
+    wanted = fhir(target)
+    if not inner.choices or wanted is None or inner.parent is None:
+        return None
+    matching = [choice for choice in inner.choices if fhir_model.is_subtype(choice[1], wanted)]
+    if len(matching) == 1:
+        key = matching[0][0]
+        return Access(_get(inner.parent, key, primitive=_is_primitive(target)), target, inner.parent, key)
+    if not matching:
+        return None
+    keys = [key for key, _ in matching]
+    parent = inner.parent
+
+    def run_narrow(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        if source is None:
+            return None
+        for key in keys:
+            value = source.get(key)
+            if value is not None:
+                return value
+        return None
+
+    return Access(run_narrow, target)
+
+
+def _property_access(scope: Scope, node: Node) -> Access:
+    if node.get("source"):
+        current = access(scope, node["source"])
+    else:
+        name = node.get("scope") or "$this"
+        slot = scope.names.get(name)
+        if slot is None:
+            scope.fail(node, f'there is no alias "{name}" here')
+        scope.compiler.read(slot)
+        index = slot.at
+        current = Access(local(index), slot.type)
+    steps = node["path"].split(".")
+    for number, step_name in enumerate(steps):
+        known = result_type(node) if number == len(steps) - 1 else None
+        current = step(scope, node, current, step_name, known)
+    return current
+
+
+def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType = None) -> Access:
+    """One step of a path."""
+    kind = current.type
+    fhir_type = fhir(kind)
+    if fhir_type is not None and fhir_model.known(fhir_type):
+        found = _fhir_step(current, fhir_type, name)
+        if found is None and fhir_type not in ("Element", "BackboneElement", "Resource", "DomainResource"):
+            scope.fail(node, f"FHIR type {fhir_type} has no element {name}")
+        if found is not None:
+            return found
+    if isinstance(kind, TupleOf):
+        return Access(_get(current.fn, name), kind.element(name) or known)
+    if isinstance(kind, ChoiceOf) and current.choices and current.parent is not None:
+        found = _choice_step(current, name)
+        if found is not None:
+            return found
+    if isinstance(kind, ListOf):
+        return _list_step(scope, node, current, kind, name)
+    if system(kind) in _ATTRIBUTES and name in _ATTRIBUTES[system(kind) or ""]:
+        return Access(_attribute(current.fn, name), known)
+    inner = current.fn
+
+    def run_dynamic(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        return None if value is None else dynamic(value, name, ctx)
+
+    return Access(run_dynamic, known)
+
+
+def _fhir_step(current: Access, fhir_type: str, name: str) -> Access | None:
+    primitive = fhir_model.value_type(fhir_type)
+    if primitive is not None:
+        if name == "value":
+            return Access(_primitive_value(current, primitive), "System." + primitive)
+        element = fhir_model.element(fhir_type, name)
+        if element is None or current.parent is None or current.key is None:
+            return None
+        return Access(_get(_get(current.parent, "_" + current.key), name), element.type)
+    element = fhir_model.element(fhir_type, name)
+    if element is None:
+        return None
+    if element.choices:
+        return Access(_choice(current.fn, element.choices), element.type, current.fn, None, element.choices)
+    return Access(
+        _get(current.fn, name, primitive=_is_primitive(element.type)), element.type, current.fn, name
+    )
+
+
+def _is_primitive(kind: StaticType) -> bool:
+    name = fhir(kind)
+    return name is not None and fhir_model.value_type(name) is not None
+
+
+def _get(parent: Fn, key: str, primitive: bool = False) -> Fn:
+    if primitive:
+        extra = "_" + key
+
+        def run_primitive(ctx: Context, env: Env) -> Any:
+            source = parent(ctx, env)
+            if source is None:
+                return None
+            value = source.get(key)
+            if value is None and extra in source:
+                return Shell(source[extra] or {})
+            return value
+
+        return run_primitive
+
+    at = slot_of(parent)
+    if at is not None:
+        index = at
+
+        def run_local_get(ctx: Context, env: Env) -> Any:
+            source = env[index]
+            return None if source is None else source.get(key)
+
+        return run_local_get
+
+    def run_get(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        return None if source is None else source.get(key)
+
+    return run_get
+
+
+def _primitive_value(current: Access, primitive: str) -> Fn:
+    convert = CONVERTERS[primitive]
+    parent, key, inner = current.parent, current.key, current.fn
+    if parent is None or key is None:
+
+        def run_value(ctx: Context, env: Env) -> Any:
+            value = inner(ctx, env)
+            return None if value is None else convert(value, ctx)
+
+        return run_value
+    name = key
+    at = slot_of(parent)
+    if at is not None:
+        index = at
+
+        def run_local_fused(ctx: Context, env: Env) -> Any:
+            source = env[index]
+            if source is None:
+                return None
+            value = source.get(name)
+            return None if value is None else convert(value, ctx)
+
+        return run_local_fused
+
+    def run_fused(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        if source is None:
+            return None
+        value = source.get(name)
+        return None if value is None else convert(value, ctx)
+
+    return run_fused
+
+
+def _choice(parent: Fn, choices: tuple[tuple[str, str], ...]) -> Fn:
+    def run_choice(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        if source is not None:
+            for key, kind in choices:
+                if key in source:
+                    value = source[key]
+                    if value is not None:
+                        return Typed(value, kind)
+        return None
+
+    return run_choice
+
+
+def _choice_step(current: Access, name: str) -> Access | None:
+    """A step on a choice element: the alternatives that have the element."""
+    parent = current.parent
+    assert parent is not None  # noqa: S101 - asked by the caller
+    ways: list[tuple[str, Fn]] = []
+    kinds: list[StaticType] = []
+    for key, kind in current.choices:
+        cell: Fn = lambda ctx, env: env  # noqa: E731 - the object itself is passed as the frame
+        found = _fhir_step(Access(cell, "FHIR." + kind), kind, name)
+        if found is not None:
+            ways.append((key, found.fn))
+            kinds.append(found.type)
+    if not ways:
+        return None
+
+    def run_ways(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        if source is not None:
+            for key, way in ways:
+                value = source.get(key)
+                if value is not None:
+                    return way(ctx, value)
+        return None
+
+    same = all(kind == kinds[0] for kind in kinds)
+    return Access(run_ways, kinds[0] if same else ChoiceOf(tuple(kinds)))
+
+
+def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: str) -> Access:
+    """A property of a list: of each element, lists joined (the translator mostly writes a query instead)."""
+    cell: Fn = lambda ctx, env: env  # noqa: E731 - the element itself is passed as the frame
+    each = step(scope, node, Access(cell, kind.element), name)
+    inner, way = current.fn, each.fn
+    nested = isinstance(each.type, ListOf)
+
+    def run_each(ctx: Context, env: Env) -> Any:
+        values = inner(ctx, env)
+        if values is None:
+            return None
+        found = [way(ctx, value) for value in values if value is not None]
+        if nested:
+            return [item for items in found if items is not None for item in items]
+        return [item for item in found if item is not None]
+
+    return Access(run_each, each.type if nested else ListOf(each.type))
+
+
+_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
+    "Quantity": {"value": "value", "unit": "unit"},
+    "Ratio": {"numerator": "numerator", "denominator": "denominator"},
+    "Code": {"code": "code", "system": "system", "version": "version", "display": "display"},
+    "Concept": {"codes": "codes", "display": "display"},
+    "ValueSet": {"id": "id", "version": "version", "name": "name"},
+    "CodeSystem": {"id": "id", "version": "version", "name": "name"},
+}
+
+
+_INTERVAL = {"low": "low", "high": "high", "lowClosed": "low_closed", "highClosed": "high_closed"}
+
+
+def _attribute(parent: Fn, name: str) -> Fn:
+    def run_attribute(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        return None if source is None else attribute(source, name)
+
+    return run_attribute
+
+
+def attribute(source: Any, name: str) -> Any:
+    """An element of a System-typed value."""
+    if isinstance(source, Interval):
+        return getattr(source, _INTERVAL[name])
+    value = getattr(source, name)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def dynamic(value: Any, name: str, ctx: Context) -> Any:
+    """A property of a value whose static type doesn't say enough: by the value's own type."""
+    if type(value) is Typed:
+        return _of_fhir(value.value, value.type, name, ctx)
+    if type(value) is Tuple:
+        return value.get(name)
+    if isinstance(value, dict):
+        kind = value.get("resourceType")
+        if isinstance(kind, str) and fhir_model.known(kind):
+            return _of_fhir(value, kind, name, ctx)
+        return _of_json(value, name)
+    if isinstance(value, list):
+        found = [dynamic(item, name, ctx) for item in value if item is not None]
+        return [item for item in found if item is not None]
+    if name == "value" and isinstance(value, (str, bool, int, float)):
+        return Decimal(repr(value)) if isinstance(value, float) else value
+    if isinstance(value, Interval) and name not in _INTERVAL:
+        raise DataError(f"an interval has no element {name}")
+    return attribute(value, name)
+
+
+def _of_fhir(value: Any, kind: str, name: str, ctx: Context) -> Any:
+    found = _fhir_step(Access(lambda ctx, env: env, "FHIR." + kind), kind, name)
+    return None if found is None else found.fn(ctx, value)
+
+
+def _of_json(value: Mapping[str, Any], name: str) -> Any:
+    """A property of an element of unknown type: the key itself, else the choice key that begins with it."""
+    if name in value:
+        return value[name]
+    for key, item in value.items():
+        rest = key[len(name) :]
+        if key.startswith(name) and rest[:1].isupper():
+            kind = rest if fhir_model.known(rest) else rest[0].lower() + rest[1:]
+            if fhir_model.known(kind):
+                return Typed(item, kind)
+    return None
+
+
+def _property(scope: Scope, node: Node) -> Expr:
+    """source.path — CQL Author's Guide, Properties: null where the source is null."""
+    found = _property_access(scope, node)
+    return Expr(found.fn, found.type)
+
+
+BUILDERS: Mapping[str, Builder] = {"Property": _property}

@@ -1,0 +1,184 @@
+"""Every code of every set that a computed criterion reads gives what its set promises (§6.1, §2.11).
+
+Positive sets decide, sets named Review, Ambiguous, Uncertain or Hint give at most unknown, and sets named Exclude or
+DecoysDoNotUse trigger nothing. Overlapping rows of one criterion follow the longest prefix.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from tests.builders import (
+    Json,
+    Resource,
+    als,
+    bundle,
+    condition,
+    lab,
+    minimal,
+    observation,
+    patient,
+    procedure,
+    serology,
+    snomed,
+    value_quantity,
+    woman,
+)
+from tests.trials.assessing import verdict
+
+H1 = "H1-Condition"
+HBV, HCV, HIV, HTLV, SYP = (
+    "EX08a-HepatitisB",
+    "EX08b-HepatitisC",
+    "EX08c-Hiv",
+    "EX08d-Htlv",
+    "EX08e-Syphilis",
+)
+PRG, TRA = "EX10a-Pregnancy", "EX13b-Tracheostomy"
+LFT, CRE = "EX06-AstAlt", "EX07-Creatinine"
+
+
+def codes_of(name: str) -> Iterator[Json]:
+    """The explicit codes of a value set of this repository, as codings."""
+    value_set = json.loads((files("valuesets") / f"{name}.json").read_text(encoding="utf-8"))
+    for include in value_set["compose"]["include"]:
+        for entry in include.get("concept", []):
+            yield {"system": include["system"], "code": entry["code"], "display": entry.get("display")}
+
+
+def alone(code: Json) -> Resource:
+    return bundle(patient(), condition(code))
+
+
+def recorded(code: Json) -> Resource:
+    return minimal(condition(code, recorded="2026-05-20"))
+
+
+def of_a_woman(code: Json) -> Resource:
+    return woman(condition(code, recorded="2026-05-20"))
+
+
+def of_a_woman_of_50(code: Json) -> Resource:
+    fact = procedure(code, on="2019-01-01") if "procedure" in (code["display"] or "") else condition(code)
+    return woman(fact, birth_date="1976-01-01")
+
+
+def done(code: Json) -> Resource:
+    return minimal(procedure(code, on="2026-02-01"))
+
+
+def with_result(result: str) -> Callable[[Json], Resource]:
+    return lambda code: minimal(serology(code, result))
+
+
+def beside_negatives(code: Json) -> Resource:
+    """A Condition beside complete negative serology."""
+    negatives = ("5196-1", "13952-7", "13955-0", "56888-1", "22362-8", "5292-8", "24110-9")
+    return minimal(condition(code), [serology(c, "neg") for c in negatives])
+
+
+def enzyme(value: float) -> Callable[[Json], Resource]:
+    return lambda code: minimal(lab(code, value, "U/L", high=40))
+
+
+SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
+    ("AlsConfirmedDx", H1, alone, "met"),
+    ("AlsPossibleBroaderDx", H1, alone, "unknown"),
+    ("AlsMimicDx", H1, alone, "not-met"),
+    ("HbvInfectionDx", HBV, recorded, "met"),
+    ("HbvImmuneNotInfected", HBV, beside_negatives, "not-met"),
+    ("HcvInfectionDx", HCV, recorded, "met"),
+    ("HivInfectionDx", HIV, recorded, "met"),
+    ("HivNotInfectionExclude", HIV, beside_negatives, "not-met"),
+    ("HtlvInfectionDx", HTLV, recorded, "met"),
+    ("HtlvReviewDx", HTLV, beside_negatives, "unknown"),
+    ("SyphilisDx", SYP, recorded, "met"),
+    ("FamilyHistorySituation", H1, alone, "not-met"),
+    ("PregnancyDx", PRG, of_a_woman, "met"),
+    ("PregnancyEndedReview", PRG, of_a_woman, "unknown"),
+    ("PregnancyUncertain", PRG, of_a_woman, "unknown"),
+    ("NotChildbearing", PRG, of_a_woman_of_50, "not-met"),
+    ("NotChildbearingReview", PRG, of_a_woman_of_50, "unknown"),
+    ("NotChildbearingExclude", PRG, of_a_woman_of_50, "unknown"),
+    ("TracheostomyProcedure", TRA, done, "met"),
+    ("TracheostomyStatus", TRA, recorded, "met"),
+    ("LaryngectomyReview", TRA, done, "unknown"),
+    ("HBsAg", HBV, with_result("pos"), "met"),
+    ("HBsAg", HBV, with_result("neg"), "not-met"),
+    ("HBcAbIgM", HBV, with_result("pos"), "met"),
+    ("HBcAbTotal", HBV, with_result("pos"), "unknown"),
+    ("HBeAg", HBV, with_result("pos"), "met"),
+    ("HBsAb", HBV, with_result("pos"), "unknown"),
+    ("HbvDna", HBV, with_result("detected"), "met"),
+    ("HcvAb", HCV, with_result("neg"), "not-met"),
+    ("HcvAb", HCV, with_result("pos"), "unknown"),
+    ("HcvRna", HCV, with_result("detected"), "met"),
+    ("HcvRna", HCV, with_result("not-detected"), "not-met"),
+    ("HivScreen", HIV, with_result("neg"), "not-met"),
+    ("HivScreen", HIV, with_result("pos"), "unknown"),
+    ("HivConfirmatory", HIV, with_result("pos"), "met"),
+    ("HivRna", HIV, with_result("detected"), "met"),
+    ("HivRna", HIV, with_result("not-detected"), "unknown"),
+    ("HtlvScreen", HTLV, with_result("neg"), "not-met"),
+    ("HtlvScreen", HTLV, with_result("pos"), "unknown"),
+    ("HtlvConfirmatory", HTLV, with_result("pos"), "met"),
+    ("SyphilisNontreponemal", SYP, with_result("neg"), "not-met"),
+    ("SyphilisNontreponemal", SYP, with_result("pos"), "unknown"),
+    ("SyphilisTreponemal", SYP, with_result("neg"), "not-met"),
+    ("SyphilisTreponemal", SYP, with_result("pos"), "unknown"),
+    ("SyphilisCombinedInterpretation", SYP, with_result("neg"), "not-met"),
+    ("HcgQualitative", PRG, lambda code: woman(serology(code, "pos", on="2026-06-12")), "met"),
+    ("HcgQuantitative", PRG, lambda code: woman(lab(code, 30, "[IU]/L", on="2026-06-12")), "met"),
+    ("AltActivity", LFT, enzyme(500), "met"),
+    ("AstActivity", LFT, enzyme(500), "met"),
+    ("AltAstDecoysDoNotUse", LFT, enzyme(500), "unknown"),
+    ("SerumCreatinine", CRE, lambda code: minimal(lab(code, 5, "mg/dL", high=1.2)), "met"),
+    ("CreatinineDecoysDoNotUse", CRE, lambda code: minimal(lab(code, 5, "mg/dL", high=1.2)), "unknown"),
+    (
+        "FvcPercentPredicted",
+        "IN04-Fvc",
+        lambda code: minimal(observation(code, value_quantity(40, "%"), on="2026-05-20")),
+        "not-met",
+    ),
+    (
+        "FvcDecoysDoNotUse",
+        "IN04-Fvc",
+        lambda code: minimal(observation(code, value_quantity(40, "%"), on="2026-05-20")),
+        "unknown",
+    ),
+    ("CapacityConcernDx", "IN07-ConsentCapacity", alone, "unknown"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "criterion_id", "record", "status"), SETS, ids=[f"{s[0]}-{s[3]}-{n}" for n, s in enumerate(SETS)]
+)
+def test_every_code_of_the_set(
+    name: str, criterion_id: str, record: Callable[[Json], Resource], status: str
+) -> None:
+    codes = list(codes_of(name))
+    assert codes, f"the set {name} holds no codes"
+    wrong: list[Any] = []
+    for code in codes:
+        row = verdict(record(code), criterion_id)
+        if row["status"] != status:
+            wrong.append((code["system"], code["code"], row["status"], row["reasons"]))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", ["CapacityConcernDx"])
+def test_hint_sets_hint(name: str) -> None:
+    for code in codes_of(name):
+        assert verdict(alone(code), "IN07-ConsentCapacity")["likely"] == "not-met", code
+
+
+def test_als_of_other_sets_stays_als() -> None:
+    """ALS-plus codes stand in sets of other criteria too; H1 is met by them."""
+    record = bundle(patient(), condition(snomed("1259124000", "ALS with frontotemporal dementia")))
+    assert verdict(record, H1)["status"] == "met"
+    assert verdict(bundle(patient(), als()), H1)["status"] == "met"

@@ -1,0 +1,181 @@
+"""What wasn't got, wasn't offered, or can't be read (§1.2, §2.1): unknown with its reason, never reassurance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.builders import (
+    Resource,
+    alt,
+    b0,
+    bundle,
+    cid10,
+    condition,
+    creatinine,
+    minimal,
+    patient,
+    procedure,
+    serology,
+    snomed,
+    woman,
+)
+from tests.trials.assessing import assess, criterion, verdict
+
+H1 = "H1-Condition"
+LFT = "EX06-AstAlt"
+TRA = "EX13b-Tracheostomy"
+TIER_A_BY_OBSERVATION = (
+    "IN02-ElEscorial",
+    "IN03-AlsfrsR",
+    "IN04-Fvc",
+    LFT,
+    "EX07-Creatinine",
+    "EX08a-HepatitisB",
+)
+
+
+@pytest.mark.parametrize("criterion_id", TIER_A_BY_OBSERVATION)
+def test_tier_a_blocks_when_its_type_is_not_offered(criterion_id: str) -> None:
+    assessment = assess(minimal(), states={"Observation": "not-offered"})
+    row = criterion(assessment, criterion_id)
+    assert row["status"] == "unknown"
+    assert "not-offered" in row["reasons"]
+    assert "retrieval-failed" not in row["reasons"]
+    assert assessment["status"] == "unknown"
+
+
+def test_tier_b_not_offered_is_listed_for_asking() -> None:
+    row = criterion(assess(minimal(), states={"Procedure": "not-offered"}), TRA)
+    assert (row["status"], row["reasons"]) == ("unknown", ["not-offered"])
+    assert any("not available electronically" in note for note in row["notes"])
+
+
+def test_not_offered_beside_found_evidence_changes_nothing() -> None:
+    record = minimal(condition(cid10("Z93.0")))
+    assert criterion(assess(record, states={"Procedure": "not-offered"}), TRA)["status"] == "met"
+
+
+def test_not_offered_conditions_are_no_evidence_of_als() -> None:
+    """H1 is unknown, and what found nothing is not called absent."""
+    assessment = assess(bundle(patient()), states={"Condition": "not-offered"})
+    row = criterion(assessment, H1)
+    assert row["status"] == "unknown"
+    assert "not-offered" in row["reasons"]
+
+
+@pytest.mark.parametrize("state", ["failed", "truncated", "refused", "pending"])
+@pytest.mark.parametrize("criterion_id", TIER_A_BY_OBSERVATION)
+def test_any_other_state_is_a_failed_retrieval(state: str, criterion_id: str) -> None:
+    assessment = assess(minimal(), states={"Observation": state})
+    assert "retrieval-failed" in criterion(assessment, criterion_id)["reasons"]
+    assert assessment["status"] == "unknown"
+    assert assessment["warnings"]
+    assert assessment["data"]["Observation"]["state"] == state
+
+
+@pytest.mark.parametrize("state", ["failed", "truncated", "refused", "pending"])
+def test_a_negative_pregnancy_test_of_a_partial_search_reassures_nobody(state: str) -> None:
+    record = woman(serology("2106-3", "neg", on="2026-06-12"))
+    row = criterion(assess(record, states={"Observation": state}), "EX10a-Pregnancy")
+    assert row["status"] == "unknown"
+
+
+class TestBundleThatSaysItIsNotWhole:
+    """A `next` link, a `total` above its entries, or an OperationOutcome (design §5)."""
+
+    @staticmethod
+    def _status(record: Resource) -> tuple[str, dict[str, Any]]:
+        assessment = assess(record)
+        return assessment["status"], criterion(assessment, LFT)
+
+    def test_next_link(self) -> None:
+        record = {
+            **b0(),
+            "type": "searchset",
+            "link": [{"relation": "next", "url": "https://ehr.example/fhir?page=2"}],
+        }
+        status, row = self._status(record)
+        assert status == "unknown"
+        assert row["status"] == "unknown"
+        assert "retrieval-failed" in row["reasons"]
+
+    def test_total_above_the_entries(self) -> None:
+        record = {**b0(), "type": "searchset", "total": 400}
+        assert self._status(record)[1]["status"] == "unknown"
+
+    def test_total_of_the_entries_is_fine(self) -> None:
+        record = {**b0(), "type": "searchset"}
+        record["total"] = len(record["entry"])
+        assert self._status(record)[1]["status"] == "not-met"
+
+    @pytest.mark.parametrize("severity", ["fatal", "error"])
+    def test_operation_outcome_with_an_error(self, severity: str) -> None:
+        outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": "timeout"}]}
+        record = b0()
+        record["entry"].append({"resource": outcome, "search": {"mode": "outcome"}})
+        assert self._status(record)[1]["status"] == "unknown"
+
+    def test_operation_outcome_with_a_remark_only(self) -> None:
+        outcome = {
+            "resourceType": "OperationOutcome",
+            "issue": [{"severity": "information", "code": "informational"}],
+        }
+        record = b0()
+        record["entry"].append({"resource": outcome, "search": {"mode": "outcome"}})
+        assert self._status(record)[1]["status"] == "not-met"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"status": None},
+        {"status": "Final"},
+        {"status": 7},
+        {"effectiveDateTime": "10/06/2026"},
+        {"effectiveDateTime": "2026-13-45"},
+        {"effectiveDateTime": 20260610},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("criterion_id", "result"),
+    [
+        (LFT, alt(500, on="2026-06-10")),
+        ("EX07-Creatinine", creatinine(9, on="2026-06-10")),
+        ("EX08a-HepatitisB", serology("5196-1", "pos", on="2026-06-10")),
+    ],
+    ids=["alt", "creatinine", "hbsag"],
+)
+def test_an_abnormal_result_with_a_mistyped_field_is_not_overlooked(
+    broken: dict[str, Any], criterion_id: str, result: Resource
+) -> None:
+    """Missing and mistyped fields give unknown with its reason: an older normal result doesn't clear them."""
+    spoiled = {k: v for k, v in {**result, **broken}.items() if v is not None}
+    assert verdict(b0(spoiled), criterion_id)["status"] != "not-met"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"verificationStatus": {"coding": [{"code": "certain"}]}},
+        {"verificationStatus": "confirmed"},
+        {"clinicalStatus": {"coding": [{"code": "chronic"}]}},
+        {"clinicalStatus": 1},
+        {"onsetDateTime": "10/06/2026"},
+        {"recordedDate": "yesterday"},
+    ],
+    ids=str,
+)
+def test_a_condition_with_a_mistyped_field_is_not_overlooked(broken: dict[str, Any]) -> None:
+    assert verdict(b0({**condition(cid10("Z93.0")), **broken}), TRA)["status"] != "not-met"
+
+
+@pytest.mark.parametrize(
+    "broken", [{"status": None}, {"status": "Completed"}, {"performedDateTime": "3/2026"}], ids=str
+)
+def test_a_procedure_with_a_mistyped_field_is_not_overlooked(broken: dict[str, Any]) -> None:
+    whole = procedure(snomed("307007002"), on="2026-02-01")
+    spoiled = {k: v for k, v in {**whole, **broken}.items() if v is not None}
+    assert verdict(b0(spoiled), TRA)["status"] != "not-met"
