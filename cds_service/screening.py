@@ -62,7 +62,7 @@ class Screener:
                 as_of=as_of,
                 now=now,
                 provenance=self._provenance[loaded.trial.id],
-                names=self.value_sets.display,
+                names=self.value_sets,
             )
             for loaded in chosen
         ]
@@ -75,7 +75,7 @@ class Screener:
         return [
             loaded.trial.id
             for loaded in chosen
-            if assessing.gate_open(loaded, normalised, retriever, as_of=as_of, now=now)
+            if assessing.gate_open(loaded, normalised, retriever, as_of=as_of, now=now, names=self.value_sets)
         ]
 
     def needed_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:

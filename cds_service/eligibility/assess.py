@@ -100,13 +100,14 @@ def gate_open(
     *,
     as_of: date,
     now: DateTime,
+    names: shown.Names,
 ) -> bool:
     """Whether the rest of the chart is worth asking for: alive, with evidence of the condition so far."""
     if is_deceased(record.patient, as_of)[0]:
         return False
     gate = loaded.trial.criterion(loaded.trial.gate)
     results = _evaluate(loaded, record, retriever, as_of, now, only=gate)
-    verdict = _judge(loaded, gate, results, record, Answers({}, ()), as_of, lambda system, code: None)
+    verdict = _judge(loaded, gate, results, record, Answers({}, ()), as_of, names)
     return _card_due(verdict, False)
 
 
@@ -216,7 +217,7 @@ def _from_tuple(
         attestable=value.get("attestable") is not False,
     )
     if verdict.status != UNKNOWN and any(shown.has_unknown_modifier(r) for r in resources):
-        note = "a resource carries a modifier extension that this service does not know"
+        note = "a resource carries something that this service cannot read and that may change its meaning"
         verdict = replace(
             undecided(verdict, "ambiguous-code"), likely=verdict.status, notes=(*verdict.notes, note)
         )

@@ -5,16 +5,14 @@ Pure functions on R4 JSON. Whatever is missing or of the wrong type is left out;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cds_service.eligibility.verdict import Evidence
 from cds_service.records.record import PatientRecord
 from cds_service.terminology.systems import CANONICAL
 
-# The words for a code that comes without any: system, code → display.
-Names = Callable[[str | None, str], str | None]
 DERIVATION: Final = f"{CANONICAL}/CodeSystem/derivation"
 # Elements that name the resource, in the order in which they are looked for.
 _NAMES: Final = ("code", "vaccineCode", "medicationCodeableConcept", "type", "category", "scope")
@@ -24,6 +22,14 @@ _DATES: Final = (
     "onsetDateTime", "onsetPeriod", "occurrenceDateTime", "occurrencePeriod", "timingDateTime", "timingPeriod",
     "authored", "dateTime", "period", "recordedDate", "authoredOn", "recordedOn", "issued", "date",
 )  # fmt: skip
+
+
+class Names(Protocol):
+    """What is known of codes: words for those without any, and which nobody has verified (clinical-spec §7)."""
+
+    def display(self, system: str | None, code: str) -> str | None: ...
+
+    def is_unverified(self, system: str | None, code: str) -> bool: ...
 
 
 def present(resources: Iterable[Any], record: PatientRecord, names: Names) -> tuple[Evidence, ...]:
@@ -109,7 +115,7 @@ def _name(resource: Mapping[str, Any], kind: str, names: Names) -> str:
         return "Patient"
     for name in _NAMES:
         if words := concept_words(resource.get(name), names):
-            return words
+            return f"{words} (code not verified)" if _unverified(resource.get(name), names) else words
     return kind
 
 
@@ -128,11 +134,21 @@ def concept_words(concept: Any, names: Names | None = None) -> str | None:
     return next((w for c in codings if (w := _code_words(c, names))), None)
 
 
+def _unverified(concept: Any, names: Names) -> bool:
+    codings = concept.get("coding") if isinstance(concept, Mapping) else None
+    return any(
+        isinstance(c, Mapping)
+        and isinstance(c.get("code"), str)
+        and names.is_unverified(_text(c.get("system")), c["code"])
+        for c in (codings if isinstance(codings, (list, tuple)) else ())
+    )
+
+
 def _code_words(coding: Mapping[str, Any], names: Names | None) -> str | None:
     system, code = _text(coding.get("system")), _text(coding.get("code"))
     if code is None:
         return None
-    if names is not None and (name := names(system, code)):
+    if names is not None and (name := names.display(system, code)):
         return name
     # The project's own codes are words already.
     return code.replace("-", " ") if system and system.startswith(CANONICAL) else code
