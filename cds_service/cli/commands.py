@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         ended: Any = app(args=list(arguments), prog_name="cds-service", standalone_mode=False)
         return ended if isinstance(ended, int) else ends.DONE
     except CdsServiceError as error:
-        ends.tell(str(error))
+        ends.tell(ends.sentence(error))
         return ends.code_of(error)
     except (KeyboardInterrupt, typer.Abort):
         return ends.INTERRUPTED

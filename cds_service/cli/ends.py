@@ -34,6 +34,13 @@ def code_of(error: CdsServiceError) -> int:
     return next((code for kind, code in _CODES.items() if isinstance(error, kind)), BAD_INPUT)
 
 
+def sentence(error: CdsServiceError) -> str:
+    """What the user is told: the error's own words, with what to do where those can't know it."""
+    if isinstance(error, UnobtainableError):
+        return f"{error} Check the server's address, the patient's id and the token."
+    return str(error)
+
+
 def write(output: bytes) -> None:
     """A whole result on standard output. A reader that has seen enough and gone (`| head`) is no error."""
     try:

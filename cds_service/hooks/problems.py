@@ -32,6 +32,10 @@ _STATUSES: Final[tuple[tuple[type[CdsServiceError], int, str], ...]] = (
     (ForbiddenError, 403, "forbidden"),
     (UnobtainableError, 412, "incomplete"),
 )
+# What an EHR can do about an error whose own words know nothing of hooks.
+_ADVICE: Final[Mapping[type[CdsServiceError], str]] = {
+    UnobtainableError: " Send it as prefetch, or name a fhirServer (and fhirAuthorization) that has it.",
+}
 _HTTP_WORDS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("invalid", "The request can't be read: see /openapi.json for what each address accepts."),
     404: ("not-found", "There is nothing at this address: see /cds-services or /openapi.json."),
@@ -71,7 +75,8 @@ def register_problems(app: Flask, log: Log) -> None:
         if status == 500:
             return unexpected(error)
         log("refused", status=status, problem=type(error).__name__, route=route())
-        return problem(status, code, str(error), getattr(error, "expression", None))
+        words = str(error) + _ADVICE.get(type(error), "")
+        return problem(status, code, words, getattr(error, "expression", None))
 
     def http(error: HTTPException) -> Response:
         response = error.get_response()

@@ -47,7 +47,9 @@ def read_bundle(
         if name not in R4_TYPES:
             raise InputError(f"{name!r} is not a FHIR R4 resource type")
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise InputError("expected a FHIR Bundle", expression="Bundle")
+        raise InputError(
+            "A FHIR Bundle is wanted: an object whose resourceType is Bundle.", expression="Bundle"
+        )
     entries, problems, warnings = read_entries(bundle)
     originals: dict[int, Mapping[str, Any]] = {}
     references = _references(entries)

@@ -66,8 +66,7 @@ class Acquisition:
         patient = self._got["Patient"]
         if not patient.resources:
             raise UnobtainableError(
-                f"The Patient could not be obtained ({patient.reason or 'none is known'}): send it as "
-                "prefetch, or a fhirServer (and fhirAuthorization) from which this service can read it."
+                f"The Patient could not be obtained ({patient.reason or 'none is known'})."
             )
 
     def record(self) -> PatientRecord:

@@ -22,7 +22,9 @@ def read_json(body: bytes) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InputError(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).") from None
+        raise InputError(
+            f"The input is not valid JSON (line {error.lineno}, column {error.colno})."
+        ) from None
     try:
         orjson.dumps(value)
     except TypeError:
