@@ -165,13 +165,9 @@ def _judge(
         computed = replace(
             computed, verdict=allowed_by_data(loaded, criterion, computed.verdict, result, record)
         )
-    verdict = attest(
-        criterion,
-        computed.verdict,
-        answers.latest.get(criterion.id),
-        shown.newest_day(computed.resources),
-        as_of,
-    )
+    verdict = computed.verdict
+    if (answer := answers.latest.get(criterion.id)) is not None:
+        verdict = attest(criterion, verdict, answer, shown.newest_day(computed.resources), as_of)
     verdict = allowed_by_attestations(criterion, verdict, record)
     return _with_advice(loaded, criterion, verdict)
 

@@ -69,10 +69,10 @@ def read_answers(responses: Iterable[Any], criterion_ids: frozenset[str], as_of:
 
 
 def attest(
-    criterion: Criterion, verdict: Verdict, answer: Answer | None, newest_evidence: date | None, as_of: date
+    criterion: Criterion, verdict: Verdict, answer: Answer, newest_evidence: date | None, as_of: date
 ) -> Verdict:
-    """The verdict after the coordinator's answer, if there is one that may count."""
-    if answer is None or not criterion.attestable:
+    """The verdict after the coordinator's answer, if that may count."""
+    if not criterion.attestable:
         return verdict
     firm = verdict.basis in ("explicit", "computed")
     if answer.code is None:

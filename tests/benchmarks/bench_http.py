@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import orjson
 
+from cds_service.screening import Screener
 from tests.contract.hook_requests import SERVICE, hook_request, resources, searchset, vignette_bundle
 
 SIZES: Final = (50, 500, 5000)
@@ -115,11 +116,9 @@ def request_body(size: int) -> bytes:
         by_type.setdefault(resource["resourceType"], []).append(resource)
     (patient,) = by_type.pop("Patient")
     prefetch: dict[str, Any] = {"patient": patient}
-    for kind in (*by_type, "Procedure", "Device", "DeviceUseStatement", "DeviceRequest", "ServiceRequest"):
+    for kind in sorted(Screener.load().needed_types() - {"Patient"}):
         some = by_type.get(kind)
         prefetch[kind[0].lower() + kind[1:]] = searchset(*some) if some else None
-    for kind in ("Consent", "QuestionnaireResponse", "ResearchSubject", "DiagnosticReport", "Immunization"):
-        prefetch.setdefault(kind[0].lower() + kind[1:], None)
     return orjson.dumps(hook_request(patient["id"], prefetch=prefetch))
 
 

@@ -37,8 +37,8 @@ def response(code: Any = "yes", authored: Any = "2026-06-10", **changes: Any) ->
 def attested(
     verdict: Verdict, *responses: dict[str, Any], days: int | None = 30, newest: date | None = None
 ) -> Verdict:
-    answers = read_answers(responses, frozenset({NAME}), AS_OF)
-    return attest(criterion(days), verdict, answers.latest.get(NAME), newest, AS_OF)
+    answer = read_answers(responses, frozenset({NAME}), AS_OF).latest.get(NAME)
+    return verdict if answer is None else attest(criterion(days), verdict, answer, newest, AS_OF)
 
 
 UNKNOWN = Verdict("unknown", reasons=("needs-clinician",))
