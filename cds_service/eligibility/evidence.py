@@ -5,6 +5,7 @@ Pure functions on R4 JSON. Whatever is missing or of the wrong type is left out;
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Final, Protocol
@@ -76,8 +77,8 @@ def last_day(value: str | None) -> date | None:
         if len(numbers) == 3:
             return date(*numbers)
         year, month = numbers[0], numbers[1] if len(numbers) == 2 else 12
-        following = date(year + month // 12, month % 12 + 1, 1)
-        return date.fromordinal(following.toordinal() - 1)
+        first = date(year, month, 1)
+        return first.replace(day=monthrange(first.year, first.month)[1])
     except (ValueError, IndexError, TypeError):
         return None
 
