@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
-from cds_service.eligibility.evidence import last_day
+from cds_service.eligibility.evidence import has_unknown_modifier, last_day
 from cds_service.eligibility.questionnaire import ANSWER_DISPLAYS, ANSWERS, QUESTIONNAIRE
 from cds_service.eligibility.trial import Criterion
 from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Evidence, Verdict
@@ -63,7 +63,10 @@ def read_answers(responses: Iterable[Any], criterion_ids: frozenset[str], as_of:
                     f"An answer for {answer.criterion} is no attestation: its shape or author is another."
                 )
             known = latest.get(answer.criterion)
-            if known is None or answer.order >= known.order:
+            if known is not None and answer.order == known.order and answer.code != known.code:
+                warnings.add(f"Answers for {answer.criterion} contradict each other: none of them was used.")
+                latest[answer.criterion] = replace(answer, code=None)
+            elif known is None or answer.order >= known.order:
                 latest[answer.criterion] = answer
     return Answers(latest, tuple(sorted(warnings)))
 
@@ -140,12 +143,12 @@ def _answers(response: Mapping[str, Any], criterion_ids: frozenset[str], day: da
     meta = response.get("meta")
     updated = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
     order = (response["authored"], updated if isinstance(updated, str) else "")
-    by_professional = _by_professional(response)
+    readable = _by_professional(response) and not has_unknown_modifier(response)
     for item in _items(response, 0):
         criterion = item.get("linkId")
         if not isinstance(criterion, str) or criterion not in criterion_ids or not item.get("answer"):
             continue
-        code = _code(item["answer"]) if by_professional else None
+        code = _code(item["answer"]) if readable else None
         evidence = Evidence(
             reference=f"QuestionnaireResponse/{response.get('id') or 'unnamed'}",
             display="Attestation",

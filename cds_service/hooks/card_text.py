@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cds_service.eligibility.assessment import Assessment, CriterionResult
+from cds_service.eligibility.questionnaire import ANSWER_DISPLAYS
 from cds_service.rendering.text import printable
 from cds_service.rendering.words import REASON, likely_word, word_for
 
@@ -28,6 +29,10 @@ _SENSITIVE: Final = re.compile(
     r"\b(hiv|aids|sida|hepatit|hbsag|hbv|hcv|htlv|syphil|sifilis|lues|treponem|vdrl|pregnan|gravid|gestant|gestac"
     r"|breast ?feed|lactat|amament|alcohol|alcool|etilis|opioid|heroin|cocain|cannabis|maconha|marijuana|substance"
     r"|abuse|addict|depress|psych|psiqu|schizo|esquizo|bipolar|suicid|mental)"
+)
+_NUMBER: Final = re.compile(
+    r"[<>≤≥]?=?\d{1,6}([.,]\d{1,6})?"
+    r"( ?(%|U/L|UI/L|IU/L|\[iU\]/L|[uµμn]kat/L|mg/dL|mg/dl|mg/L|[uµμm]mol/L|mL|L|cL|\{score\}|points|pontos|1))?"
 )
 # Reasons that say that nothing is known, which is no finding.
 _MISSING: Final = frozenset({"missing-data", "stale-data"})
@@ -194,10 +199,18 @@ def _evidence(result: CriterionResult) -> list[str]:
         day = escaped(item.date, 25) if item.date else ""
         if kind == "Patient":
             return [escaped(note) for note in result.verdict.notes[:1] if not names_sensitive(note)]
-        if kind in _MEASURED and item.value and not names_sensitive(f"{item.display} {item.value}"):
+        if kind in _MEASURED and item.value and _plain(item.value) and not names_sensitive(item.display):
             return [f"{escaped(item.value)} ({day})" if day else escaped(item.value)]
         return [f"recorded {day}" if day else "recorded"]
     return []
+
+
+def _plain(value: str) -> bool:
+    """Whether a value may stand on a card: a number with a common unit, or an attestation's fixed words.
+
+    Any other text of the record may name anything, and no list of words would catch it all.
+    """
+    return value in ANSWER_DISPLAYS.values() or _NUMBER.fullmatch(value) is not None
 
 
 def _hidden(result: CriterionResult) -> bool:

@@ -85,6 +85,14 @@ class Store:
         """Stores rows of FEEDBACK in one transaction and says how many were new; one known by its id is kept
         as it is.
         """
+        try:
+            return self._add_new(rows)
+        except (
+            IntegrityError
+        ):  # the same feedback came at the same time: what the other call stored is known now
+            return self._add_new(rows)
+
+    def _add_new(self, rows: Sequence[Mapping[str, Any]]) -> int:
         by_id = {row["id"]: row for row in rows}
         with self.engine.begin() as connection:
             known = set(

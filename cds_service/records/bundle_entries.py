@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from cds_service.errors import InputError
 from cds_service.records.bundle_account import Problem
 from cds_service.records.resource_types import R4_TYPES
-from cds_service.records.searchset import outcome_state
+from cds_service.records.searchset import next_link, outcome_state
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _MAX_BUNDLES = 10_000
@@ -136,13 +136,13 @@ def _problems(
     searched = bundle.get("type") == "searchset"
     concerned = _types_concerned(bundle, own)
     found = []
-    links = bundle.get("link")
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, dict) and link.get("relation") == "next":
-            found.append(Problem(concerned, "truncated", "a further page is missing"))
+    if next_link(bundle) is not None:
+        found.append(Problem(concerned, "truncated", "a further page is missing"))
     total = bundle.get("total")
     matches = sum(1 for entry in own if entry.mode not in ("include", "outcome"))
-    if isinstance(total, int) and not isinstance(total, bool) and total > matches:
+    if total is not None and (not isinstance(total, int) or isinstance(total, bool) or total < 0):
+        found.append(Problem(concerned, "truncated", "the total can't be read"))
+    elif total is not None and total > matches:
         found.append(Problem(concerned, "truncated", "fewer entries than the total"))
     for outcome in outcomes:
         state = "failed" if outcome is None else outcome_state(outcome)[0]

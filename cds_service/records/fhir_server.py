@@ -49,6 +49,7 @@ class Acquisition:
         self._prefetched = prefetched or Prefetched()
         self._unavailable = frozenset(unavailable)
         self._got: dict[str, Obtained] = {}
+        self._offers: dict[str, bool] = {}
 
     def gather(self, resource_types: Iterable[str]) -> None:
         """Gets what of these types is not got yet. Raises UnobtainableError when the Patient can't be had."""
@@ -61,6 +62,7 @@ class Acquisition:
             else:
                 jobs[resource_type] = self._job(resource_type)
         self._got.update(side_by_side(jobs, self._deadline, self._parallel()))
+        self._learn_offers(jobs)
         for resource_type in jobs:
             self._got[resource_type] = self._judged(resource_type, self._got[resource_type])
         patient = self._got["Patient"]
@@ -130,8 +132,7 @@ class Acquisition:
         source = self._source
         if source is None:
             return got
-        failed_by_http = got.state in (FAILED, REFUSED) and (got.reason or "").startswith("HTTP ")
-        if failed_by_http and got.reason != "HTTP 401" and not offers(source, resource_type, self._deadline):
+        if _failed_by_http(got) and not self._offers.get(resource_type, True):
             return Obtained(state=NOT_OFFERED, reason="not in the server's CapabilityStatement")
         if got.state == COMPLETE and scopes.narrows(source.scope, resource_type):
             return Obtained(
@@ -141,6 +142,20 @@ class Acquisition:
         return (
             _with_rest(given, got.state, got.reason) if not got.resources and got.state != COMPLETE else got
         )
+
+    def _learn_offers(self, resource_types: Iterable[str]) -> None:
+        """Asks the CapabilityStatement about the types that failed, within the deadline; unknown counts as offered."""
+        source = self._source
+        asked = [t for t in resource_types if _failed_by_http(self._got[t])]
+        if source is None or not asked:
+            return
+
+        def ask() -> Obtained:
+            for resource_type in asked:
+                self._offers[resource_type] = offers(source, resource_type, self._deadline)
+            return Obtained()
+
+        side_by_side({"metadata": ask}, self._deadline, 1)
 
     def _parallel(self) -> int:
         return self._source.transport.bounds.parallel if self._source else 1
@@ -152,6 +167,13 @@ class Acquisition:
         if hints := sorted(kind for kind, got in self._got.items() if got.hint):
             warnings.append(f"The server says that some data may be withheld: {', '.join(hints)}.")
         return warnings
+
+
+def _failed_by_http(got: Obtained) -> bool:
+    """Whether the server answered that it would not, for another reason than the token."""
+    return (
+        got.state in (FAILED, REFUSED) and (got.reason or "").startswith("HTTP ") and got.reason != "HTTP 401"
+    )
 
 
 def _with_rest(given: Obtained | None, state: str, reason: str | None) -> Obtained:
@@ -185,6 +207,7 @@ def acquire(
         acquisition = Acquisition(
             patient_id, deadline=Deadline(seconds), source=source, unavailable=unavailable
         )
+        acquisition.gather(())  # the Patient first: without it nothing else is worth asking for
         acquisition.gather(resource_types)
         return acquisition.record()
     finally:

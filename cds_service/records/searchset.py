@@ -15,6 +15,8 @@ from cds_service.records.record import COMPLETE, FAILED, NOT_OFFERED, PENDING, R
 
 # R4 search parameters that name the patient are read from these elements.
 _SUBJECT_ELEMENTS: Final = ("subject", "patient", "individual", "beneficiary")
+# What a search answers with; a collection is what some clients make of it for prefetch.
+_RESULT_TYPES: Final = ("searchset", "collection")
 # An outcome of these codes says that the answer may lack something, however mild its severity.
 _INCOMPLETE_CODES: Final = frozenset(
     {"incomplete", "too-costly", "timeout", "throttled", "transient", "exception", "lock-error", "no-store"}
@@ -84,7 +86,11 @@ def _read_entries(
         state, reason = worse((state, reason), (found, why))
     if _failed_response(entries):
         state, reason = FAILED, "entry with an error response"
+    if not _holds_results(bundle):
+        state, reason = FAILED, "not a Bundle of search results"
     total = bundle.get("total")
+    if total is not None and (not isinstance(total, int) or isinstance(total, bool) or total < 0):
+        state, reason = worse((state, reason), (TRUNCATED, "unreadable total"))
     return Page(
         tuple(matches),
         tuple(included),
@@ -94,6 +100,13 @@ def _read_entries(
         total if isinstance(total, int) and not isinstance(total, bool) else None,
         hint,
     )
+
+
+def _holds_results(bundle: Mapping[str, Any]) -> bool:
+    """Whether a Bundle's type is one of results; without a type, whether it at least says what it holds."""
+    if (kind := bundle.get("type")) is None:
+        return "entry" in bundle or "total" in bundle
+    return kind in _RESULT_TYPES
 
 
 def _is_include(entry: Mapping[str, Any], kind: str, included_types: frozenset[str]) -> bool:
@@ -115,8 +128,10 @@ def _failed_response(entries: list[Any]) -> bool:
 def next_link(bundle: Mapping[str, Any]) -> str | None:
     """The URL of the Bundle's `next` link; an empty text for a link that can't be read."""
     links = bundle.get("link", [])
-    for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("relation") == "next":
+    if not isinstance(links, list) or any(not isinstance(link, dict) for link in links):
+        return ""  # what can't be read may have been the link to more
+    for link in links:
+        if link.get("relation") == "next":
             url = link.get("url")
             return url if isinstance(url, str) else ""
     return None

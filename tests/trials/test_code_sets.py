@@ -155,6 +155,10 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
 ]
 
 
+# Negative in untreated late syphilis: such a test clears nobody.
+ONLY_IGM = {"47237-3", "17728-7", "17729-5", "22594-6", "40680-1", "51839-9", "6562-3"}
+
+
 @pytest.mark.parametrize(
     ("name", "criterion_id", "record", "status"), SETS, ids=[f"{s[0]}-{s[3]}-{n}" for n, s in enumerate(SETS)]
 )
@@ -166,7 +170,7 @@ def test_every_code_of_the_set(
     wrong: list[Any] = []
     for code in codes:
         row = verdict(record(code), criterion_id)
-        if row["status"] != status:
+        if row["status"] != ("unknown" if status == "not-met" and code["code"] in ONLY_IGM else status):
             wrong.append((code["system"], code["code"], row["status"], row["reasons"]))
     assert wrong == []
 

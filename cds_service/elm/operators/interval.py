@@ -339,6 +339,18 @@ def unit_of(quantity: Quantity) -> str:
     return units.CALENDAR.get(quantity.unit or "1", quantity.unit or "1")
 
 
+def known_start(interval: Any) -> Any:
+    """start of argument Interval<T> → T: null where the bound is open and null (CQL, Start)."""
+    bound = start(interval)
+    return None if type(bound) is Uncertainty else bound
+
+
+def known_end(interval: Any) -> Any:
+    """end of argument Interval<T> → T: null where the bound is open and null (CQL, End)."""
+    bound = end(interval)
+    return None if type(bound) is Uncertainty else bound
+
+
 BUILDERS: Mapping[str, Builder] = {
     **{
         name: _relating(name)
@@ -355,8 +367,8 @@ BUILDERS: Mapping[str, Builder] = {
             "After",
         )
     },
-    "Start": strict1(start),
-    "End": strict1(end),
+    "Start": strict1(known_start),
+    "End": strict1(known_end),
     "Width": strict1(_width),
     "Size": strict1(_size),
     "PointFrom": strict1(_point_from),

@@ -289,7 +289,7 @@ def test_missing_types_have_failed() -> None:
         (searchset(links=[{"relation": "next", "url": "x"}]), "truncated"),
         (searchset(observation("1742-6"), total=2), "truncated"),
         (searchset(observation("1742-6"), total=1), "complete"),
-        (searchset(observation("1742-6"), total="2"), "complete"),
+        (searchset(observation("1742-6"), total="2"), "truncated"),
         (searchset(outcome()), "failed"),
         (searchset(outcome("fatal")), "failed"),
         (searchset(outcome("information")), "truncated"),
