@@ -176,6 +176,21 @@ def test_measured_values_are_shown_unless_their_name_is_sensitive() -> None:
     assert "38" not in _alsfrs((seen("Observation/o", "Sífilis, ALSFRS-R", "38 {score}"),))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "see note: anti-HBc positive, on tenofovir, beta-hCG positive, methadone",
+        "38 hCG-methadone",
+        "reagente",
+        "38 (on antiretrovirals)",
+    ],
+)
+def test_free_text_of_the_record_never_stands_on_a_card(value: str) -> None:
+    detail = _alsfrs((seen("Observation/o", "ALSFRS-R total", value),))
+    assert value not in detail
+    assert "ALSFRS-R total is at least 30: recorded 2026-06-01" in detail
+
+
 def test_the_age_is_shown_and_not_the_birth_date() -> None:
     evidence = (seen("Patient/1", "Patient", "1971-03-10, male", None),)
     verdict = Verdict("met", basis="computed", evidence=evidence, notes=("age 55 years 97 days",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -65,6 +66,14 @@ def test_batches_and_repeats_are_accepted_and_kept_once() -> None:
     assert store.add_feedback(rows(ACCEPTED, other, ACCEPTED)) == 2
     assert store.add_feedback(rows(ACCEPTED, OVERRIDDEN)) == 1
     assert len(store.feedback()) == 3
+
+
+def test_the_same_feedback_sent_at_once_is_stored_once(tmp_path: Any) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'feedback.db'}")
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: store.add_feedback(rows(ACCEPTED)), range(40)))
+    assert sum(added) == 1
+    assert len(store.feedback()) == 1
 
 
 def test_feedback_survives_the_process(tmp_path: Any) -> None:
