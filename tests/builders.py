@@ -25,6 +25,7 @@ ICD9CM: Final = "http://hl7.org/fhir/sid/icd-9-cm"
 ICD10PCS: Final = "http://www.cms.gov/Medicare/Coding/ICD10"
 RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC: Final = "http://www.whocc.no/atc"
+HCPCS: Final = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
 UCUM: Final = "http://unitsofmeasure.org"
 INTERPRETATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
@@ -380,6 +381,37 @@ def medication_administration(
     } | elements
 
 
+def medication_dispense(
+    *codings: Json,
+    text: str | None = None,
+    status: str = "completed",
+    handed_over: str | None = None,
+    days: float | None = None,
+    **elements: Any,
+) -> Resource:
+    """A dispense; `days`: its daysSupply."""
+    return _without_none(
+        {
+            "resourceType": "MedicationDispense",
+            "status": status,
+            "medicationCodeableConcept": concept(*codings, text=text),
+            "whenHandedOver": handed_over,
+            "daysSupply": None if days is None else quantity(days, "d"),
+        }
+        | elements
+    )
+
+
+def medication(medication_id: str, *codings: Json, text: str | None = None, **elements: Any) -> Resource:
+    """A Medication for `medicationReference` to lead to."""
+    return {
+        "resourceType": "Medication",
+        "id": medication_id,
+        "status": "active",
+        "code": concept(*codings, text=text),
+    } | elements
+
+
 def immunization(
     *codings: Json, text: str | None = None, on: str = "2026-05-15", status: str = "completed"
 ) -> Resource:
@@ -411,6 +443,51 @@ def device_use_statement(device_reference: str, *, status: str = "active", **ele
         "status": status,
         "device": {"reference": device_reference},
     } | elements
+
+
+def device_request(
+    *codings: Json, text: str | None = None, status: str = "active", intent: str = "order", **elements: Any
+) -> Resource:
+    return {
+        "resourceType": "DeviceRequest",
+        "status": status,
+        "intent": intent,
+        "codeCodeableConcept": concept(*codings, text=text),
+    } | elements
+
+
+def supply_delivery(
+    *codings: Json,
+    text: str | None = None,
+    status: str = "completed",
+    on: str | None = "2026-02-01",
+    **elements: Any,
+) -> Resource:
+    return _without_none(
+        {
+            "resourceType": "SupplyDelivery",
+            "status": status,
+            "suppliedItem": {"itemCodeableConcept": concept(*codings, text=text)},
+            "occurrenceDateTime": on,
+        }
+        | elements
+    )
+
+
+def nutrition_order(
+    *, status: str = "active", on: str | None = "2026-03-01", enteral: bool = False, **elements: Any
+) -> Resource:
+    """A NutritionOrder: enteral formula, or (as built here) an oral diet in puree."""
+    diet: Json = (
+        {"enteralFormula": {"baseFormulaType": concept(snomed("443031000124106"))}}
+        if enteral
+        else {"oralDiet": {"type": [concept(text="puree")]}}
+    )
+    return _without_none(
+        {"resourceType": "NutritionOrder", "status": status, "intent": "order", "dateTime": on}
+        | diet
+        | elements
+    )
 
 
 def service_request(
