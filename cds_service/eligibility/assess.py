@@ -161,18 +161,20 @@ def _judge(
         computed = Computed(Verdict(UNKNOWN, reasons=("not-computed",)))
     else:
         result = results[criterion.define]
-        computed = _computed(criterion, result, record, names)
+        computed = _computed(criterion, result, record, names, as_of)
         computed = replace(
             computed, verdict=allowed_by_data(loaded, criterion, computed.verdict, result, record)
         )
     verdict = computed.verdict
     if (answer := answers.latest.get(criterion.id)) is not None:
-        verdict = attest(criterion, verdict, answer, shown.newest_day(computed.resources), as_of)
+        verdict = attest(criterion, verdict, answer, shown.newest_day(computed.resources, as_of), as_of)
     verdict = allowed_by_attestations(criterion, verdict, record)
     return _with_advice(loaded, criterion, verdict)
 
 
-def _computed(criterion: Criterion, result: Result, record: PatientRecord, names: shown.Names) -> Computed:
+def _computed(
+    criterion: Criterion, result: Result, record: PatientRecord, names: shown.Names, as_of: date
+) -> Computed:
     """The define's value as a verdict: a Boolean, or the tuple of ClinicalFacts; anything else failed to run."""
     blocking = criterion.tier == "A"
     if result.error is not None:
@@ -181,13 +183,13 @@ def _computed(criterion: Criterion, result: Result, record: PatientRecord, names
     if value is None:
         return Computed(Verdict(UNKNOWN, reasons=("missing-data",), blocking=blocking))
     if isinstance(value, bool):
-        found = shown.present(result.resources, record, names)
+        found = shown.present(result.resources, record, names, as_of)
         return Computed(
             Verdict(MET if value else NOT_MET, basis="explicit" if found else "no-evidence", evidence=found),
             result.resources,
         )
     try:
-        return _from_tuple(value, blocking, record, names)
+        return _from_tuple(value, blocking, record, names, as_of)
     except (KeyError, TypeError, ValueError):
         return Computed(_failed(blocking))
 
@@ -198,7 +200,7 @@ def _failed(blocking: bool) -> Verdict:
 
 
 def _from_tuple(
-    value: Mapping[str, Any], blocking: bool, record: PatientRecord, names: shown.Names
+    value: Mapping[str, Any], blocking: bool, record: PatientRecord, names: shown.Names, as_of: date
 ) -> Computed:
     resources = tuple(r for r in value.get("evidence") or () if r is not None)
     blocks = value.get("blocking")
@@ -208,7 +210,7 @@ def _from_tuple(
         reasons=tuple(r for r in value.get("reasons") or () if r is not None),
         likely=value.get("likely"),
         notes=tuple(n for n in value.get("notes") or () if n is not None),
-        evidence=shown.present(resources, record, names),
+        evidence=shown.present(resources, record, names, as_of),
         blocking=blocking if blocks is None else bool(blocks),
         attestable=value.get("attestable") is not False,
     )

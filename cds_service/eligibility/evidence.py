@@ -12,17 +12,23 @@ from typing import Any, Final, Protocol
 
 from cds_service.eligibility.verdict import Evidence
 from cds_service.records.record import PatientRecord
-from cds_service.terminology.systems import CANONICAL
+from cds_service.terminology.systems import CANONICAL, READING_PROBLEM, TEXT_MATCH, TEXT_MATCH_NEGATED
 
 DERIVATION: Final = f"{CANONICAL}/CodeSystem/derivation"
-# Elements that name the resource, in the order in which they are looked for.
-_NAMES: Final = ("code", "vaccineCode", "medicationCodeableConcept", "type", "category", "scope")
+# Elements that name the resource, in the order in which they are looked for: concepts, then references.
+_NAMES: Final = (
+    "code", "vaccineCode", "medicationCodeableConcept", "codeCodeableConcept", "type", "category", "scope",
+)  # fmt: skip
+_NAMING_REFERENCES: Final = ("medicationReference", "codeReference", "device", "study")
 # Elements that date it: (clinical dates first, administrative ones last).
 _DATES: Final = (
     "effectiveDateTime", "effectiveInstant", "effectivePeriod", "performedDateTime", "performedPeriod",
     "onsetDateTime", "onsetPeriod", "occurrenceDateTime", "occurrencePeriod", "timingDateTime", "timingPeriod",
-    "authored", "dateTime", "period", "recordedDate", "authoredOn", "recordedOn", "issued", "date",
+    "whenHandedOver", "whenPrepared", "authored", "dateTime", "period", "recordedDate", "authoredOn", "recordedOn",
+    "dateAsserted", "issued", "date",
 )  # fmt: skip
+# What the mapping step noted on a concept; no words of the record.
+_MARKS: Final = frozenset({READING_PROBLEM, TEXT_MATCH, TEXT_MATCH_NEGATED})
 
 
 class Names(Protocol):
@@ -33,12 +39,14 @@ class Names(Protocol):
     def is_unverified(self, system: str | None, code: str) -> bool: ...
 
 
-def present(resources: Iterable[Any], record: PatientRecord, names: Names) -> tuple[Evidence, ...]:
+def present(
+    resources: Iterable[Any], record: PatientRecord, names: Names, as_of: date
+) -> tuple[Evidence, ...]:
     """The evidence list of these resources, each reference and name once, in their order."""
     shown: dict[tuple[str, str, str | None], Evidence] = {}
     for resource in resources:
         if isinstance(resource, Mapping):
-            item = _present(resource, record, names)
+            item = _present(resource, record, names, as_of)
             shown.setdefault((item.reference, item.display, item.value), item)
     return tuple(shown.values())
 
@@ -48,20 +56,25 @@ def has_unknown_modifier(resource: Any) -> bool:
     return isinstance(resource, Mapping) and _tagged(resource, "unknown-modifier")
 
 
-def newest_day(resources: Iterable[Any]) -> date | None:
+def newest_day(resources: Iterable[Any], as_of: date) -> date | None:
     """The newest clinical day among resources, a partial date at its last day; None when none is dated."""
     days = [
-        day for r in resources if isinstance(r, Mapping) and (day := last_day(clinical_date(r))) is not None
+        day
+        for r in resources
+        if isinstance(r, Mapping) and (day := last_day(clinical_date(r, as_of))) is not None
     ]
     return max(days, default=None)
 
 
-def clinical_date(resource: Mapping[str, Any]) -> str | None:
-    """The FHIR date string by which a reader dates the resource (a Period by its end, else its start)."""
+def clinical_date(resource: Mapping[str, Any], as_of: date) -> str | None:
+    """The FHIR date string by which a reader dates the resource. A Period counts by its end, unless that is
+    open or lies after `as_of`: then by its start."""
     for name in _DATES:
         value = resource.get(name)
         if isinstance(value, Mapping):
-            value = value.get("end") or value.get("start")
+            start, end = value.get("start"), value.get("end")
+            ended = isinstance(end, str) and ((day := last_day(end)) is None or day <= as_of)
+            value = end if ended or not start else start
         if isinstance(value, str) and value:
             return value
     return None
@@ -83,7 +96,7 @@ def last_day(value: str | None) -> date | None:
         return None
 
 
-def _present(resource: Mapping[str, Any], record: PatientRecord, names: Names) -> Evidence:
+def _present(resource: Mapping[str, Any], record: PatientRecord, names: Names, as_of: date) -> Evidence:
     original = record.original(resource)
     # What was derived (a component, a percentage) is shown as it is, under the reference of what it came from.
     shown = resource if _tagged(resource, None) and not _tagged(resource, "unknown-modifier") else original
@@ -91,9 +104,10 @@ def _present(resource: Mapping[str, Any], record: PatientRecord, names: Names) -
     identifier = _text(original.get("id"))
     return Evidence(
         reference=f"{kind}/{identifier}" if identifier else kind,
-        display=_name(shown, kind, names),
+        # What a reference leads to stands only in the normalised resource: a drug, a device.
+        display=_name(shown, names) or _name(resource, names) or kind,
         value=_value(shown, names),
-        date=_day(clinical_date(shown)),
+        date=_day(clinical_date(shown, as_of)),
         status=_status(shown),
     )
 
@@ -111,13 +125,29 @@ def _tagged(resource: Mapping[str, Any], code: str | None) -> bool:
     )
 
 
-def _name(resource: Mapping[str, Any], kind: str, names: Names) -> str:
-    if kind == "Patient":
+def _name(resource: Mapping[str, Any], names: Names) -> str | None:
+    """What the resource is about, in words; None when it doesn't say."""
+    if resource.get("resourceType") == "Patient":
         return "Patient"
-    for name in _NAMES:
-        if words := concept_words(resource.get(name), names):
-            return f"{words} (code not verified)" if _unverified(resource.get(name), names) else words
-    return kind
+    for concept in _naming_concepts(resource):
+        if words := concept_words(concept, names):
+            return f"{words} (code not verified)" if _unverified(concept, names) else words
+    for element in _NAMING_REFERENCES:
+        reference = resource.get(element)
+        if isinstance(reference, Mapping) and (words := _text(reference.get("display"))):
+            return words
+    return _text(resource.get("title"))
+
+
+def _naming_concepts(resource: Mapping[str, Any]) -> Iterable[Any]:
+    for element in _NAMES:
+        yield resource.get(element)
+    item = resource.get("suppliedItem")
+    if isinstance(item, Mapping):
+        yield item.get("itemCodeableConcept")
+    formula = resource.get("enteralFormula")
+    if isinstance(formula, Mapping):
+        yield formula.get("baseFormulaType") or {"text": "Enteral formula"}
 
 
 def concept_words(concept: Any, names: Names | None = None) -> str | None:
@@ -151,6 +181,8 @@ def _code_words(coding: Mapping[str, Any], names: Names | None) -> str | None:
         return None
     if names is not None and (name := names.display(system, code)):
         return name
+    if system in _MARKS:
+        return None
     # The project's own codes are words already.
     return code.replace("-", " ") if system and system.startswith(CANONICAL) else code
 

@@ -21,13 +21,14 @@ from cds_service.terminology.value_sets import load_value_sets
 LOINC = "http://loinc.org"
 DERIVATION = f"{CANONICAL}/CodeSystem/derivation"
 NAMES = load_value_sets()
+AS_OF = date(2026, 6, 15)
 RECORD = PatientRecord({"resourceType": "Patient", "id": "p"}, "Patient/p", {})
 
 
 def shown(
     resource: dict[str, Any], record: PatientRecord = RECORD
 ) -> tuple[str, str, str | None, str | None, str | None]:
-    (item,) = present([resource], record, NAMES)
+    (item,) = present([resource], record, NAMES, AS_OF)
     return item.reference, item.display, item.value, item.date, item.status
 
 
@@ -95,7 +96,7 @@ def test_a_derived_resource_is_shown_under_the_reference_that_it_came_from() -> 
 
 
 def test_the_same_evidence_is_listed_once() -> None:
-    assert len(present([observation(), observation()], RECORD, NAMES)) == 1
+    assert len(present([observation(), observation()], RECORD, NAMES, AS_OF)) == 1
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_the_same_evidence_is_listed_once() -> None:
 def test_the_clinical_date_comes_before_the_administrative_one(
     elements: dict[str, Any], day: str | None
 ) -> None:
-    assert clinical_date(observation(**elements)) == day
+    assert clinical_date(observation(**elements), AS_OF) == day
 
 
 @pytest.mark.parametrize(
@@ -133,9 +134,43 @@ def test_a_partial_date_counts_by_its_last_day(text: str | None, day: date | Non
     assert last_day(text) == day
 
 
+def test_a_period_that_ends_after_the_screening_day_counts_by_its_start() -> None:
+    ongoing = observation(effectivePeriod={"start": "2026-05-20", "end": "2026-12"})
+    assert clinical_date(ongoing, AS_OF) == "2026-05-20"
+    assert newest_day([ongoing], AS_OF) == date(2026, 5, 20)
+    assert clinical_date(observation(effectivePeriod={"end": "2026-12"}), AS_OF) == "2026-12"
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"),
+    [
+        ({"medicationReference": {"reference": "Medication/1", "display": "Azatioprina"}}, "Azatioprina"),
+        ({"device": {"reference": "Device/1", "display": "BiPAP"}}, "BiPAP"),
+        ({"study": {"display": "Another study"}}, "Another study"),
+        ({"title": "A registry"}, "A registry"),
+        ({"codeCodeableConcept": {"text": "Bilevel"}}, "Bilevel"),
+        ({"suppliedItem": {"itemCodeableConcept": {"text": "Mask"}}}, "Mask"),
+        ({"enteralFormula": {"baseFormulaType": {"text": "Diabetic formula"}}}, "Diabetic formula"),
+        ({"enteralFormula": {}}, "Enteral formula"),
+    ],
+)
+def test_what_leads_elsewhere_is_named_by_what_it_leads_to(resource: dict[str, Any], words: str) -> None:
+    assert shown({"resourceType": "Basic", "id": "x", **resource})[1] == words
+
+
+def test_the_name_that_only_the_mapping_step_found_is_used_and_its_marks_are_none() -> None:
+    received = {"resourceType": "MedicationRequest", "id": "m", "medicationReference": {"reference": "x"}}
+    mark = {"system": f"{CANONICAL}/CodeSystem/reading-problem", "code": "ambiguous-code"}
+    read = {**received, "medicationCodeableConcept": {"coding": [mark, {"code": "1", "display": "Drug"}]}}
+    unread = {**received, "medicationCodeableConcept": {"coding": [mark]}}
+    record = RECORD.replace(originals={id(read): received, id(unread): received})
+    assert shown(read, record)[:2] == ("MedicationRequest/m", "Drug")
+    assert shown(unread, record)[1] == "MedicationRequest"
+
+
 def test_the_newest_day_passes_over_what_has_none() -> None:
-    assert newest_day([observation(issued="2025"), observation(), "x"]) == date(2025, 12, 31)
-    assert newest_day([]) is None
+    assert newest_day([observation(issued="2025"), observation(), "x"], AS_OF) == date(2025, 12, 31)
+    assert newest_day([], AS_OF) is None
 
 
 def test_an_unknown_modifier_is_seen() -> None:
