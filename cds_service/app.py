@@ -93,7 +93,7 @@ def load_screener(settings: Settings) -> Screener:
         concept_maps_dir=service.concept_maps_dir,
         timezone=service.timezone,
         sites={
-            trial: SiteTrial(chosen.recruiting_confirmed, chosen.contact, chosen.parameters)
+            trial: SiteTrial(chosen.recruiting_confirmed, chosen.contact, chosen.parameters, chosen.origins)
             for trial, chosen in settings.trials.items()
         },
     )

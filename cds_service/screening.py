@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from cds_service import __version__
@@ -96,10 +95,14 @@ class Screener:
         noon = datetime(as_of.year, as_of.month, as_of.day, 12, tzinfo=self.timezone)
         return DateTime.parse(noon.isoformat(timespec="milliseconds"))
 
-    def _stamp(self, loaded: LoadedTrial) -> dict[str, Any]:
+    def _stamp(self, loaded: LoadedTrial) -> dict[str, str]:
+        """What an assessment rests on; `parameters` only where the site set some otherwise than the trial."""
+        changed = loaded.parameters.changed
+        set_here = ", ".join(f"{name} = {value}" for name, value in changed.items())
         return {
             "cql": f"sha256:{loaded.cql_sha256}",
             "elm": f"sha256:{loaded.library.elm_sha256}",
             "valueSets": f"sha256:{self.value_sets.sha256}",
             "engine": f"cds-service {__version__}",
+            **({"parameters": set_here} if changed else {}),
         }

@@ -18,8 +18,9 @@ from cds_service.cli import ends
 from cds_service.cli.vignettes import differences
 from cds_service.eligibility.catalog import trial_folders
 from cds_service.eligibility.questionnaire import attestation_questionnaire
-from cds_service.eligibility.trial import read_trial
+from cds_service.eligibility.trial import Trial, read_trial
 from cds_service.errors import InputError, NotFoundError
+from cds_service.rendering.criteria_table import criteria_table, with_table
 from cds_service.screening import Screener
 from cds_service.settings import Settings, load_settings
 from cds_service.translation import stale, translate_folder
@@ -87,17 +88,43 @@ def export(
     questionnaire: Annotated[
         bool, typer.Option("--questionnaire", help="The FHIR Questionnaire of what only people know.")
     ] = False,
+    criteria: Annotated[
+        bool,
+        typer.Option("--criteria-table", help="The criteria and what they are computed from, in Markdown."),
+    ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --criteria-table: put it between its markers in this document."
+        ),
+    ] = None,
     config: Config = None,
 ) -> None:
-    """Print a part of a trial as FHIR JSON."""
-    if not questionnaire:
-        raise InputError("Say what to export: --questionnaire is what there is.")
+    """Print a part of a trial: its questionnaire as FHIR JSON, or its criteria as a table."""
+    if questionnaire == criteria:
+        raise InputError("Say what to export: --questionnaire or --criteria-table.")
+    if into is not None and not criteria:
+        raise InputError("--into goes with --criteria-table.")
     catalog = load_screener(load_settings(config)).catalog
     if trial is None and len(catalog.trials) != 1:
         raise InputError(f"Name the trial; known are {', '.join(catalog.trials)}.")
     chosen = catalog.get(trial or next(iter(catalog.trials))).trial
-    shown = attestation_questionnaire(chosen)
-    ends.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    if into is not None:
+        _put_table(chosen, into)
+    elif criteria:
+        ends.write(criteria_table(chosen).encode())
+    else:
+        shown = attestation_questionnaire(chosen)
+        ends.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def _put_table(trial: Trial, path: Path) -> None:
+    try:
+        document = path.read_text(encoding="utf-8")
+        path.write_text(with_table(document, trial), encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read or written as UTF-8 text ({type(error).__name__}).") from None
+    typer.echo(f"wrote {path}")
 
 
 def _chosen(settings: Settings, screener: Screener, wanted: Sequence[str]) -> Iterator[tuple[str, Path]]:

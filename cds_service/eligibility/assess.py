@@ -142,7 +142,7 @@ def _evaluate(
     defines = [c.define for c in criteria if c.define is not None]
     if only is None and loaded.trial.participation is not None:
         defines.append(loaded.trial.participation)
-    parameters = {**loaded.trial.parameters, "ScreeningDate": Date(as_of.year, as_of.month, as_of.day)}
+    parameters = {**loaded.parameters.values, "ScreeningDate": Date(as_of.year, as_of.month, as_of.day)}
     return loaded.library.evaluate(
         defines, retriever=retriever, patient=record.patient, parameters=parameters, now=now
     )

@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
 from cds_service.eligibility.needs import LoadedNeeds, derive_needs
+from cds_service.eligibility.parameters import Parameters, bind
 from cds_service.eligibility.trial import Trial, read_trial
 from cds_service.elm import Library, Terminology, load_library
 from cds_service.errors import AuthoringError, ConfigurationError, NotFoundError
@@ -26,21 +26,26 @@ _SHARED: Final = "common"
 
 @dataclass(frozen=True, slots=True)
 class SiteTrial:
-    """What a site's configuration says of one trial (design §5, `[trials.<id>]`)."""
+    """What a site's configuration says of one trial (design §5, `[trials.<id>]`).
+
+    `origins`: where a parameter was set ("cds-service.toml, line 12"), by its path, for what must complain about it.
+    """
 
     recruiting_confirmed: date | None = None
     contact: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedTrial:
-    """A trial with its compiled library, the hash of its CQL, and what each criterion reads."""
+    """A trial with its compiled library, the hash of its CQL, what each criterion reads, and its parameters."""
 
     trial: Trial
     library: Library
     cql_sha256: str
     needs: LoadedNeeds
+    parameters: Parameters = field(default_factory=Parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +115,21 @@ def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, Sit
     if trial.participation is not None and trial.participation not in library.defines:
         raise AuthoringError(f"{folder.name}/trial.toml: the CQL has no define {trial.participation!r}")
     site = sites.get(trial.id, SiteTrial())
-    trial = trial.configured(
-        recruiting_confirmed=site.recruiting_confirmed,
-        contact=site.contact,
-        parameters=_checked(trial, library, site.parameters),
+    parameters = bind(
+        library.parameter_types,
+        trial.parameters,
+        trial.parameter_rules,
+        site.parameters,
+        trial_id=trial.id,
+        file=f"{folder.name}/trial.toml",
+        origins=site.origins,
     )
-    return LoadedTrial(trial, library, _cql_hash(folder, shared / _SHARED), derive_needs(trial, library))
-
-
-def _checked(trial: Trial, library: Library, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The site's parameters, of the type of the trial's own; an unknown or mistyped one is a configuration error."""
-    checked = {}
-    for name, value in parameters.items():
-        place = f"[trials.{trial.id}.parameters] {name}"
-        if name not in trial.parameters:
-            known = ", ".join(sorted(trial.parameters))
-            raise ConfigurationError(f"{place}: there is no such parameter; there are {known}")
-        wanted = trial.parameters[name]
-        if (
-            isinstance(wanted, float)
-            and isinstance(value, (int, float, Decimal))
-            and not isinstance(value, bool)
-        ):
-            checked[name] = float(value)
-        elif type(value) is type(wanted):
-            checked[name] = value
-        else:
-            raise ConfigurationError(f"{place}: {type(wanted).__name__} wanted, {type(value).__name__} given")
-    return checked
+    trial = trial.configured(
+        recruiting_confirmed=site.recruiting_confirmed, contact=site.contact, parameters=parameters.values
+    )
+    return LoadedTrial(
+        trial, library, _cql_hash(folder, shared / _SHARED), derive_needs(trial, library), parameters
+    )
 
 
 def _named(folder: Traversable, suffix: str) -> list[Traversable]:

@@ -59,11 +59,18 @@ class Table:
             raise AuthoringError(f"{self.place}: the table [{key}] is missing")
         return Table(value, f"{self.place}.{key}")
 
+    def optional_table(self, key: str) -> Table:
+        """The table of that name, an empty one where there is none."""
+        return Table(self.optional(key, (dict,), {}), f"{self.place}.{key}")
+
     def tables(self, key: str) -> list[Table]:
         value = self.optional(key, (list,), None)
         if value is None or any(not isinstance(item, dict) for item in value):
             raise AuthoringError(f"{self.place}: the tables [[{key}]] are missing or mistyped")
         return [Table(item, f"{self.place}.{key}[{index}]") for index, item in enumerate(value)]
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._data)
 
     def done(self, besides: frozenset[str] | set[str] = frozenset()) -> None:
         if unknown := set(self._data) - self._read - besides:

@@ -13,6 +13,7 @@ from datetime import date
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from cds_service.eligibility.parameters import Rule, read_rules
 from cds_service.eligibility.toml_table import Table
 from cds_service.errors import AuthoringError
 
@@ -47,7 +48,8 @@ class Criterion:
     `same_as`: the id of the criterion whose verdict it repeats.
     `reads`: the resource types whose failure makes it unknown; None = derived from the ELM's retrieves;
     `lazy`: only the types that its evaluation really read count. `asked`: whether the Questionnaire asks for it.
-    `attestation_days`: how long a coordinator's answer holds (inclusive), None = no limit.
+    `attestation_days`: how long a coordinator's answer holds (inclusive), None = no limit; `attestation_window`: the
+    parameter whose window that is, if any.
     `sensitive`: the category that keeps its findings off the card, or None.
     """
 
@@ -63,6 +65,7 @@ class Criterion:
     question: str | None = None
     attestable: bool = True
     attestation_days: int | None = 30
+    attestation_window: str | None = None
     asked: bool = True
     lazy: bool = False
     reads: tuple[str, ...] | None = None
@@ -108,7 +111,9 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial package. `parameters` are the CQL parameters that the trial or the site sets (clinical-spec §8)."""
+    """One trial package. `parameters`: the CQL parameters that a site may set, as `trial.toml` has them, with the
+    rules that their values keep to (clinical-spec §8).
+    """
 
     id: str
     nct: str
@@ -128,6 +133,7 @@ class Trial:
     orders: Mapping[str, Order]
     participation: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameter_rules: Mapping[str, Rule] = field(default_factory=dict)
 
     def criterion(self, criterion_id: str) -> Criterion:
         """The criterion of that id; KeyError when there is none."""
@@ -136,14 +142,21 @@ class Trial:
     def configured(
         self, *, recruiting_confirmed: date | None, contact: str | None, parameters: Mapping[str, Any]
     ) -> Trial:
-        """This trial with what the site's configuration says of it (design §5, `[trials.<id>]`)."""
+        """This trial with what the site's configuration says of it (design §5, `[trials.<id>]`).
+
+        `parameters`: the values in force, on which the windows of the attestations may depend.
+        """
         contacts = self.contacts
         if contact:
             contacts = (Contact(contact, "Study contact at this site", ""), *contacts)
         registry = replace(self.registry, recruiting_confirmed=recruiting_confirmed)
-        return replace(
-            self, registry=registry, contacts=contacts, parameters={**self.parameters, **parameters}
+        criteria = tuple(
+            c
+            if c.attestation_window is None
+            else replace(c, attestation_days=parameters[c.attestation_window])
+            for c in self.criteria
         )
+        return replace(self, registry=registry, contacts=contacts, criteria=criteria)
 
 
 def read_trial(source: Traversable) -> Trial:
@@ -155,7 +168,8 @@ def read_trial(source: Traversable) -> Trial:
     table = Table(data, source.name)
     rows = tuple(_row(entry) for entry in table.tables("rows"))
     texts = {row.id: row for row in rows}
-    criteria = tuple(_criterion(entry, texts) for entry in table.tables("criteria"))
+    parameters = table.optional("parameters", (dict,), {})
+    criteria = tuple(_criterion(entry, texts, parameters) for entry in table.tables("criteria"))
     orders = {order.code: order for order in (_order(entry) for entry in table.tables("orders"))}
     registry = table.table("registry")
     gate = table.table("gate")
@@ -183,11 +197,12 @@ def read_trial(source: Traversable) -> Trial:
         criteria=criteria,
         orders=orders,
         participation=table.optional_text("participation"),
-        parameters=data.get("parameters", {}),
+        parameters=parameters,
+        parameter_rules=read_rules(table.optional_table("parameter_rules"), parameters),
     )
     gate.done()
     registry.done()
-    table.done(besides={"parameters"})
+    table.done()
     _check(trial, source.name)
     return trial
 
@@ -206,13 +221,18 @@ def _order(entry: Table) -> Order:
     return order
 
 
-def _criterion(entry: Table, rows: Mapping[str, Row]) -> Criterion:
+def _criterion(entry: Table, rows: Mapping[str, Row], parameters: Mapping[str, Any]) -> Criterion:
     group = entry.text("group")
     if group not in rows:
         raise AuthoringError(f"{entry.place}: group {group!r} is no row of the trial")
     days = entry.optional("attestation_days", (int, str), 30)
-    if isinstance(days, str) and days != "unlimited":
-        raise AuthoringError(f"{entry.place}.attestation_days: a number of days, or 'unlimited'")
+    window = days if isinstance(days, str) and days != "unlimited" else None
+    if window is not None:
+        days = parameters.get(window)
+        if not isinstance(days, int) or isinstance(days, bool):
+            raise AuthoringError(
+                f"{entry.place}.attestation_days: a number of days, 'unlimited', or the name of a parameter in days"
+            )
     criterion = Criterion(
         id=entry.text("id"),
         kind=rows[group].kind,
@@ -226,6 +246,7 @@ def _criterion(entry: Table, rows: Mapping[str, Row]) -> Criterion:
         question=entry.optional_text("question"),
         attestable=entry.optional("attestable", (bool,), True),
         attestation_days=None if days == "unlimited" else int(days),
+        attestation_window=window,
         asked=entry.optional("asked", (bool,), True),
         lazy=entry.optional("lazy", (bool,), False),
         reads=entry.texts("reads", required=False) or None,

@@ -18,6 +18,7 @@ import orjson
 from cds_service.elm.ports import Retriever, Terminology
 from cds_service.elm.temporal import DateTime
 from cds_service.elm.trace import Result, gather
+from cds_service.elm.types import StaticType, named, specified
 from cds_service.elm.values import plain
 from cds_service.errors import AuthoringError
 
@@ -141,6 +142,7 @@ class Library:
     """A linked, compiled library: immutable and safe to share between threads.
 
     `defines` are the main library's expression names in file order (functions and the context define left out).
+    `parameter_types` are the declared types of its parameters and of those of the libraries that it includes.
     """
 
     def __init__(self, unit: Unit, compiler: Compiler, terminology: Terminology, elm_sha256: str) -> None:
@@ -157,6 +159,7 @@ class Library:
             self._defines[name] = definition
         self.defines: tuple[str, ...] = tuple(name for name in self._defines if name != "Patient")
         self.parameters: tuple[str, ...] = tuple(unit.parameters)
+        self.parameter_types: Mapping[str, StaticType] = parameter_types(unit)
 
     def retrieves(self, define: str) -> frozenset[RetrieveNeed]:
         """Every retrieve that the define may execute, through the defines and functions that it refers to."""
@@ -273,6 +276,24 @@ def load_library(
             return Library(unit, compiler, terminology, digest.hexdigest())
     except RecursionError:
         raise AuthoringError(f"library {main} is nested too deeply to be compiled") from None
+
+
+def parameter_types(main: Unit) -> dict[str, StaticType]:
+    """The declared types by bare name, `main`'s and those of all it includes. A name has one type throughout."""
+    types: dict[str, StaticType] = {}
+    pending, seen = [main], {main.key}
+    while pending:
+        unit = pending.pop(0)
+        for name, node in unit.parameters.items():
+            named_type = node.get("parameterType")
+            kind = named(named_type) if named_type else specified(node.get("parameterTypeSpecifier"))
+            if types.setdefault(name, kind) != kind:
+                raise AuthoringError(f"library {unit.name}: the parameter {name} has another type elsewhere")
+        for other in unit.linked.values():
+            if other.key not in seen:
+                seen.add(other.key)
+                pending.append(other)
+    return types
 
 
 def compile_parameters(compiler: Compiler, main: Unit) -> None:

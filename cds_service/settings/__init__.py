@@ -14,7 +14,7 @@ name and, for the file, its line; nothing is guessed and nothing is ignored.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -93,11 +93,14 @@ class LimitSettings:
 class TrialSettings:
     """`[trials.<id>]`: the day on which the site confirmed recruitment, its contact, CQL parameters
     (clinical-spec §8).
+
+    origins: where each parameter was set (file and line, or the variable's name), by its dotted path.
     """
 
     recruiting_confirmed: date | None = None
     contact: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +252,23 @@ def _parsed(
 def _trials(source: TomlSource, content: Any, folder: Path) -> dict[str, TrialSettings]:
     if not isinstance(content, dict):
         raise source.error(("trials",), "tables [trials.<id>] are wanted here")
-    return {
-        trial: TrialSettings(**_parsed(source, ("trials", trial), table, TRIAL_KEYS, folder))
-        for trial, table in content.items()
-    }
+    trials = {}
+    for trial, table in content.items():
+        parsed = _parsed(source, ("trials", trial), table, TRIAL_KEYS, folder)
+        origins = dict(_origins(source, ("trials", trial, "parameters"), parsed.get("parameters", {})))
+        trials[trial] = TrialSettings(**parsed, origins=origins)
+    return trials
+
+
+def _origins(
+    source: TomlSource, place: tuple[str, ...], parameters: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Where each parameter stands in the file, and each element of one that is a table."""
+    for name, value in parameters.items():
+        where = (*place, name)
+        yield f"{path}{name}", source.place(where)
+        if isinstance(value, dict):
+            yield from _origins(source, where, value, f"{path}{name}.")
 
 
 def _clients(source: TomlSource, content: Any, folder: Path) -> tuple[ClientSettings, ...]:
@@ -314,7 +330,11 @@ def _with_trial_variable(settings: Settings, name: str, text: str) -> Settings:
     if parameter:
         trial = trial.lower()
         known = settings.trials.get(trial, TrialSettings())
-        changes = {"parameters": {**known.parameters, parameter: values.toml_value(text)}}
+        kept = {path: o for path, o in known.origins.items() if path.partition(".")[0] != parameter}
+        changes = {
+            "parameters": {**known.parameters, parameter: values.toml_value(text)},
+            "origins": {**kept, parameter: name},
+        }
     else:
         for key in ("recruiting_confirmed", "contact"):
             if trial.lower().endswith(f"_{key}"):

@@ -33,15 +33,19 @@ class TomlSource:
         """The error for the setting at `place` (`("service", "timezone")`), with its line where one is
         found.
         """
+        return ConfigurationError(f"{self.place(place, nth=nth)}: {'.'.join(place)}: {problem}.")
+
+    def place(self, place: tuple[str, ...], *, nth: int = 0) -> str:
+        """The file's name, with the line of the setting where one is found."""
         line = self.line(place, nth=nth)
-        where = f"{self.name}, line {line}" if line else self.name
-        return ConfigurationError(f"{where}: {'.'.join(place)}: {problem}.")
+        return f"{self.name}, line {line}" if line else self.name
 
     def line(self, place: tuple[str, ...], *, nth: int = 0) -> int | None:
         """The line of a key or, failing that, of its table; `nth` picks among repeated [[tables]]."""
         table: tuple[str, ...] = ()
         seen: dict[tuple[str, ...], int] = {}
-        fallback = None
+        fallback: int | None = None
+        nearest = 0
         for number, text in enumerate(self.text.splitlines(), start=1):
             if header := _HEADER.match(text):
                 table = _split(header[1])
@@ -55,8 +59,8 @@ class TomlSource:
                 continue
             if found == place:
                 return number
-            if fallback is None and found == place[: len(found)]:
-                fallback = number
+            if len(found) > nearest and found == place[: len(found)]:
+                fallback, nearest = number, len(found)
         return fallback
 
 

@@ -1,11 +1,13 @@
-"""Random patients of this trial: a Patient and facts drawn from a pool that reaches every computed criterion."""
+"""Random patients of this trial: a Patient, facts from a pool of telling ones, and facts of every kind from all value sets."""
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.builders import (
@@ -42,6 +44,7 @@ from tests.builders import (
     value_text,
     weight,
 )
+from tests.properties.facts import generated
 
 _SEROLOGY: Final = [
     serology(code, result, on=day)
@@ -128,7 +131,9 @@ def records(draw: st.DrawFn, max_facts: int = 14) -> Resource:
         gender=draw(st.sampled_from(["male", "female", "other", None])),
         birth_date=draw(st.sampled_from(["1971-03-10", "1991-11-02", "1955-06-15", "1960", None])),
     )
-    facts = draw(st.lists(st.sampled_from(POOL), max_size=max_facts))
+    facts: list[Resource] = []
+    for n in range(draw(st.integers(0, max_facts))):
+        facts += [draw(st.sampled_from(POOL))] if draw(st.booleans()) else generated(draw, n)
     if draw(st.booleans()):
         facts = [als(), *facts]
     if draw(st.integers(0, 4)) == 0:
@@ -160,3 +165,18 @@ def essence(assessment: Mapping[str, Any]) -> dict[str, Any]:
         for row in assessment["criteria"]
     }
     return {"status": assessment["status"], "card": assessment["card"], "criteria": rows}
+
+
+def tried(usual: int) -> settings:
+    """On how many examples a property is tried: the same ones on every machine and every day.
+
+    HYPOTHESIS_EXAMPLES=10 asks for ten times as many, and other ones each time.
+    """
+    times = int(os.environ.get("HYPOTHESIS_EXAMPLES") or 0)
+    return settings(
+        max_examples=usual * max(times, 1),
+        derandomize=not times,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import SCREENING_DAY, Resource, minimal, observation, reference_range, value_quantity
+from tests.properties.records import tried
 from tests.trials.assessing import verdict
 
 S = date.fromisoformat(SCREENING_DAY)
@@ -75,7 +76,7 @@ results_ = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(150)
 @given(
     st.lists(results_, max_size=5),
     st.sampled_from([None, Decimal("1.2"), Decimal("1.0"), Decimal("0.4"), Decimal("1.9")]),

@@ -196,7 +196,10 @@ def test_a_second_trial_is_a_folder(tmp_path: Path) -> None:
     [
         ({"nct000": SiteTrial()}, r"\[trials.nct000\]: there is no such trial"),
         ({TRIAL: SiteTrial(parameters={"labWindow": 30})}, "there is no such parameter"),
-        ({TRIAL: SiteTrial(parameters={"labWindowDays": "30"})}, "int wanted, str given"),
+        (
+            {TRIAL: SiteTrial(parameters={"labWindowDays": "30"})},
+            "labWindowDays: a whole number from 0 to 365 is wanted, a text found",
+        ),
     ],
 )
 def test_a_wrong_site_setting_stops_the_start(sites: dict[str, SiteTrial], told: str) -> None:
