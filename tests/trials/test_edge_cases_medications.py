@@ -91,9 +91,7 @@ CASES = [
         ("partial-date",),
     ),
     Case("T-IMM-13", IMM, minimal(allergy(AZATHIOPRINE)), "not-met"),
-    Case(
-        "T-IMM-14", IMM, minimal(medication_request(text="Azatioprina 50 mg")), "unknown", ("text-only",)
-    ),
+    Case("T-IMM-14", IMM, minimal(medication_request(text="Azatioprina 50 mg")), "unknown", ("text-only",)),
     Case("T-IMM-15", IMM, minimal(medication_request(text="Dipirona 500 mg")), "not-met"),
     Case("T-IMM-16", IMM, minimal(medication_request(atc("L01EJ01", "ruxolitinib"))), "met"),
     Case(
