@@ -84,7 +84,6 @@ PENDING: Final = frozenset(
         "EX03g-HipFracture",
         "EX03h-SevereScoliosis",
         "EX05-OtherNeuro",
-        "EX09-Immunosuppressant",
         "EX10b-Breastfeeding",
         "EX11-Immunodeficiency",
         "EX12-OtherTrial",

@@ -18,12 +18,15 @@ from tests.builders import (
     Resource,
     als,
     bundle,
+    concept,
     condition,
     lab,
+    medication_request,
     minimal,
     observation,
     patient,
     procedure,
+    rxnorm,
     serology,
     snomed,
     value_quantity,
@@ -40,6 +43,7 @@ HBV, HCV, HIV, HTLV, SYP = (
     "EX08e-Syphilis",
 )
 PRG, TRA = "EX10a-Pregnancy", "EX13b-Tracheostomy"
+IMM = "EX09-Immunosuppressant"
 LFT, CRE = "EX06-AstAlt", "EX07-Creatinine"
 
 
@@ -84,6 +88,25 @@ def beside_negatives(code: Json) -> Resource:
 
 def enzyme(value: float) -> Callable[[Json], Resource]:
     return lambda code: minimal(lab(code, value, "U/L", high=40))
+
+
+def taken(code: Json) -> Resource:
+    return minimal(medication_request(code))
+
+
+def swallowed(code: Json) -> Resource:
+    return minimal(medication_request(code, dosageInstruction=[{"route": concept(snomed("26643006"))}]))
+
+
+def applied(code: Json) -> Resource:
+    return minimal(medication_request(code, dosageInstruction=[{"route": concept(snomed("6064005"))}]))
+
+
+def tacrolimus_by(route: Json) -> Resource:
+    route = {key: value for key, value in route.items() if key != "display"}
+    return minimal(
+        medication_request(rxnorm("42316"), dosageInstruction=[{"route": concept(route)}], text="FK506")
+    )
 
 
 SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
@@ -152,6 +175,21 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
         "unknown",
     ),
     ("CapacityConcernDx", "IN07-ConsentCapacity", alone, "unknown"),
+    ("ImmunosuppressantAtc", IMM, taken, "met"),
+    ("ImmunosuppressantRxIngredient", IMM, swallowed, "met"),
+    ("ImmunosuppressantRxIngredient", IMM, applied, "not-met"),
+    ("RouteDependentIngredient", IMM, taken, "unknown"),
+    ("SystemicGlucocorticoid", IMM, swallowed, "unknown"),
+    ("SystemicGlucocorticoid", IMM, applied, "not-met"),
+    ("ImmunosuppressantNonSystemicExclude", IMM, taken, "not-met"),
+    ("ImmunosuppressantReview", IMM, taken, "unknown"),
+    ("AlsDrugsNeverExclude", IMM, taken, "not-met"),
+    ("LongActingDepleter", IMM, swallowed, "met"),
+    ("ImmunosuppressantUseStatus", IMM, recorded, "unknown"),
+    ("SteroidUseStatus", IMM, recorded, "unknown"),
+    ("ImmunosuppressantPastUse", IMM, recorded, "not-met"),
+    ("NonSystemicRoute", IMM, tacrolimus_by, "not-met"),
+    ("SystemicRoute", IMM, tacrolimus_by, "met"),
 ]
 
 
