@@ -15,6 +15,9 @@ Membership is made explicit in each file, so that a ValueSet can be read by itse
   then Review, Ambiguous, Uncertain, Hint; then the positive sets;
 - documented SNOMED CT roots get an `is-a` filter that only a terminology server can use.
 
+Parts of a set that a rule treats apart (`PARTS`) are written as sets of their own. They follow from the rows of the
+whole, take no part in its precedence, and hold no code that the whole does not hold.
+
 Errors: a bad row or a table that FHIR's compose can't express ends the run with exit code 2 and one sentence.
 Exit code 1: `--check` found committed files that differ.
 """
@@ -26,7 +29,7 @@ import csv
 import json
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +89,49 @@ COPYRIGHT = {
     systems.ATC: "ATC codes are copyright © WHO Collaborating Centre for Drug Statistics Methodology; only those used.",
     systems.OBSERVATION_INTERPRETATION: "HL7 Terminology (THO) content, CC0.",
 }
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the sets `of`: their rows at or below one of `codes`, and those whose display has a word that begins
+    with one of `words`.
+
+    `below`: (system, code, display, source) of codes that the table has only a broader row for.
+    """
+
+    of: tuple[str, ...]
+    codes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    below: tuple[tuple[str, str, str, str], ...] = ()
+
+
+PARTS = {
+    # Clinical specification, EX03a: the endocrine and the skin family, which the investigator may rule out.
+    "AutoimmuneBoundaryDx": Part(
+        of=("AutoimmuneDx",),
+        codes=(
+            "46635009", "21983002", "353295004", "E10", "E06.3", "E05.0",
+            "9014002", "56727007", "68225006", "86142006", "L40", "L10", "L12", "L63", "L80", "L93",
+        ),
+    ),
+    # EX03a: a boundary too, once it is resolved.
+    "DrugInducedLupusDx": Part(
+        of=("AutoimmuneDx",),
+        codes=("M32.0",),
+        below=(
+            (
+                systems.ICD10CM,
+                "M32.0",
+                "Drug-induced systemic lupus erythematosus",
+                "PyPI simple-icd-10-cm 1.5.0 (CMS April 2026)",
+            ),
+        ),
+    ),
+    # EX03f: the transplants before which the whole body is often irradiated.
+    "AllogeneicTransplantHint": Part(of=("CellTherapyProcedure", "CellTherapyHistory"), words=("allo",)),
+    # EX03g: healed fractures of an unstated site, evidence only beside words of the hip.
+    "HealedFractureAmbiguous": Part(of=("HipFractureAmbiguous",), codes=("Z87.81", "Z87.31")),
+}  # fmt: skip
 COLUMNS = ["criterion_id", "valueset_name", "system", "code", "display", "status", "source"]
 
 
@@ -118,9 +164,12 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def rows_of_value_sets(folder: Path) -> list[Row]:
-    """The rows that generated ValueSets were made from (the inverse of `value_sets`, in file order)."""
+    """The rows that generated ValueSets were made from (the inverse of `value_sets`, in file order); parts
+    follow from them."""
     rows = []
     for path in sorted(folder.glob("*.json")):
+        if path.stem in PARTS:
+            continue
         resource = json.loads(path.read_text(encoding="utf-8"))
         criterion = resource["useContext"][0]["valueCodeableConcept"]["coding"][0]["code"]
         for include in resource["compose"]["include"]:
@@ -229,6 +278,42 @@ def value_sets(rows: Sequence[Row], left_out: Container[str] = ()) -> Iterator[t
                 name, members[0].criterion, kept, exclusions(name, kept, by_criterion[members[0].criterion])
             ),
         )
+    for name, part in PARTS.items():
+        whole = [row for source in part.of for row in by_set.get(source, ())]
+        if not whole:
+            continue
+        if name in by_set:
+            raise TableError(f"{name}: is a part of {', '.join(part.of)} and can't have rows of its own")
+        kept = [row for row in part_rows(name, part, whole) if row.system not in left_out]
+        others = [row for row in by_criterion[whole[0].criterion] if row.value_set not in part.of]
+        yield name, value_set(name, whole[0].criterion, kept, exclusions(name, kept, others))
+
+
+def part_rows(name: str, part: Part, whole: Sequence[Row]) -> list[Row]:
+    """The rows of a part; a code of `below` must lie below a row of the whole."""
+    rows = {
+        (row.system, row.code): replace(row, value_set=name) for row in whole if _belongs(row, part)
+    }
+    for system, code, display, source in part.below:
+        key = systems.match_key(system, code)
+        broader = [
+            row for row in whole if row.system == system and key.startswith(systems.match_key(system, row.code))
+        ]
+        if system not in systems.PREFIX_SYSTEMS or not broader:
+            raise TableError(f"{name}: {code} lies below no code of {', '.join(part.of)}")
+        rows[system, code] = Row(whole[0].criterion, name, system, code, display, "VERIFIED", source)
+    return [rows[key] for key in sorted(rows)]
+
+
+def _belongs(row: Row, part: Part) -> bool:
+    key = systems.match_key(row.system, row.code)
+    if row.system in systems.PREFIX_SYSTEMS:
+        coded = any(key.startswith(systems.match_key(row.system, code)) for code in part.codes)
+    else:
+        coded = row.code in part.codes
+    return coded or any(
+        word.startswith(start) for word in normalise_text(row.display).split() for start in part.words
+    )
 
 
 def value_set(name: str, criterion: str, rows: Sequence[Row], beaten: Sequence[Row]) -> dict[str, Any]:
