@@ -1,4 +1,4 @@
-"""Generate the FHIR R4 ValueSets and the code-derived ConceptMaps from the table of clinical codes.
+"""Generate the FHIR R4 ValueSets, the code-derived ConceptMaps and the drug lexicon from the table of clinical codes.
 
     python tools/generate_valuesets.py codes.csv [--out DIR] [--without SYSTEM]... [--check]
 
@@ -15,8 +15,8 @@ Membership is made explicit in each file, so that a ValueSet can be read by itse
   then Review, Ambiguous, Uncertain, Hint; then the positive sets;
 - documented SNOMED CT roots get an `is-a` filter that only a terminology server can use.
 
-Parts of a set that a rule treats apart (`PARTS`) are written as sets of their own. They follow from the rows of the
-whole, take no part in its precedence, and hold no code that the whole does not hold.
+Beside the table's sets stand a few of the project's own (`DERIVED_SETS`: part of the table's rows under another
+name; `PROJECT_ROWS`: codes that the table lacks), and the drug lexicon, made of the drugs' names.
 
 Errors: a bad row or a table that FHIR's compose can't express ends the run with exit code 2 and one sentence.
 Exit code 1: `--check` found committed files that differ.
@@ -89,54 +89,30 @@ COPYRIGHT = {
     systems.ATC: "ATC codes are copyright © WHO Collaborating Centre for Drug Statistics Methodology; only those used.",
     systems.OBSERVATION_INTERPRETATION: "HL7 Terminology (THO) content, CC0.",
 }
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the sets `of`: their rows at or below one of `codes`, and those whose display has a word that begins
-    with one of `words`.
-
-    `below`: (system, code, display, source) of codes that the table has only a broader row for.
-    """
-
-    of: tuple[str, ...]
-    codes: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    below: tuple[tuple[str, str, str, str], ...] = ()
-
-
-PARTS = {
-    # Clinical specification, EX03a: the endocrine and the skin family, which the investigator may rule out.
-    "AutoimmuneBoundaryDx": Part(
-        of=("AutoimmuneDx",),
-        codes=(
-            "46635009", "21983002", "353295004", "E10", "E06.3", "E05.0",
-            "9014002", "56727007", "68225006", "86142006", "L40", "L10", "L12", "L63", "L80", "L93",
-        ),
-    ),
-    # EX03a: a boundary too, once it is resolved.
-    "DrugInducedLupusDx": Part(
-        of=("AutoimmuneDx",),
-        codes=("M32.0",),
-        below=(
-            (
-                systems.ICD10CM,
-                "M32.0",
-                "Drug-induced systemic lupus erythematosus",
-                "PyPI simple-icd-10-cm 1.5.0 (CMS April 2026)",
-            ),
-        ),
-    ),
-    # EX03f: the transplants before which the whole body is often irradiated.
-    "AllogeneicTransplantHint": Part(of=("CellTherapyProcedure", "CellTherapyHistory"), words=("allo",)),
-    # EX03g: healed fractures of an unstated site, evidence only beside words of the hip.
-    "HealedFractureAmbiguous": Part(of=("HipFractureAmbiguous",), codes=("Z87.81", "Z87.31")),
-}  # fmt: skip
 COLUMNS = ["criterion_id", "valueset_name", "system", "code", "display", "status", "source"]
 
 
 class TableError(Exception):
     """The table of codes can't be used; says which row or set."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A set of the project's own: the rows of these sets with one of these names or codes, or with a word in their
+    name that begins with `words`."""
+
+    criterion: str
+    sources: frozenset[str]
+    names: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
+
+    def holds(self, row: Row) -> bool:
+        if row.value_set not in self.sources:
+            return False
+        if row.display in self.names or row.code in self.codes:
+            return True
+        return any(word.startswith(self.words) for word in normalise_text(row.display).split())
 
 
 @dataclass(frozen=True)
@@ -148,6 +124,90 @@ class Row:
     display: str
     status: str
     source: str
+
+
+# --- the project's own sets (clinical specification §2.8, EX03, EX09) ---------------------------------------
+
+EX03A = "EX03a-Autoimmune"
+EX09 = "EX09-Immunosuppressant"
+DERIVED_SETS = {
+    # Their effect on the immune system outlasts the window.
+    "LongActingDepleter": Derived(
+        EX09,
+        frozenset({"ImmunosuppressantAtc", "ImmunosuppressantRxIngredient"}),
+        frozenset({"rituximab", "ocrelizumab", "alemtuzumab", "cladribine", "natalizumab"}),
+    ),
+    # RxNorm ingredients that are also sold in forms which act locally: the form or the route must be known. (ATC
+    # codes tell the form.)
+    "RouteDependentIngredient": Derived(
+        EX09,
+        frozenset({"ImmunosuppressantRxIngredient", "SystemicGlucocorticoid"}),
+        codes=frozenset(
+            {
+                "42316", "3008", "35302", "1193326",
+                "8638", "6902", "3264", "5492", "1514", "10759",
+            }
+        ),
+    ),
+    "SteroidUseStatus": Derived(EX09, frozenset({"ImmunosuppressantUseStatus"}), codes=frozenset({"Z79.52"})),
+    # The endocrine and the skin family, which the investigator may rule out.
+    "AutoimmuneBoundaryDx": Derived(
+        EX03A,
+        frozenset({"AutoimmuneDx"}),
+        codes=frozenset(
+            {
+                "46635009", "21983002", "353295004", "E10", "E06.3", "E05.0", "E05.00", "E05.01",
+                "9014002", "56727007", "68225006", "86142006", "L40", "L10",
+                "L12", "L12.0", "L12.1", "L12.2", "L12.3", "L12.8", "L12.9",
+                "L63", "L63.0", "L63.1", "L63.2", "L63.8", "L63.9", "L80", "L93", "L93.0", "L93.1", "L93.2",
+            }
+        ),
+    ),
+    # A boundary too, once it is resolved.
+    "DrugInducedLupusDx": Derived(EX03A, frozenset({"AutoimmuneDx"}), codes=frozenset({"M32.0"})),
+    # The transplants before which the whole body is often irradiated.
+    "AllogeneicTransplantHint": Derived(
+        "EX01-PriorCellTherapy", frozenset({"CellTherapyProcedure", "CellTherapyHistory"}), words=("allo",)
+    ),
+    # Of an unstated site: evidence only beside words of the hip.
+    "HealedFractureAmbiguous": Derived(
+        "EX03g-HipFracture",
+        frozenset({"HipFractureAmbiguous"}),
+        codes=frozenset({"Z87.81", "Z87.310", "Z87.311", "Z87.312"}),
+    ),
+}  # fmt: skip
+PROJECT_ROWS = [
+    Row(EX09, "SystemicRoute", systems.SNOMED, code, display, "UNVERIFIED", "FHIR R4 value set route-codes")
+    for code, display in (
+        ("26643006", "Oral route"),
+        ("34206005", "Subcutaneous route"),
+        ("37839007", "Sublingual route"),
+        ("45890007", "Transdermal route"),
+        ("47625008", "Intravenous route"),
+        ("78421000", "Intramuscular route"),
+    )
+] + [
+    # The table has its category M32 only.
+    Row(
+        EX03A,
+        "DrugInducedLupusDx",
+        systems.ICD10CM,
+        "M32.0",
+        "Drug-induced systemic lupus erythematosus",
+        "VERIFIED",
+        "pypi:simple-icd-10-cm 1.5.0 (CMS April 2026)",
+    )
+]
+OWN_SETS = DERIVED_SETS.keys() | {row.value_set for row in PROJECT_ROWS}
+
+
+def own_rows(rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows of the project's own sets."""
+    for name, derived in DERIVED_SETS.items():
+        for row in rows:
+            if derived.holds(row):
+                yield replace(row, criterion=derived.criterion, value_set=name)
+    yield from PROJECT_ROWS
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -164,11 +224,10 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def rows_of_value_sets(folder: Path) -> list[Row]:
-    """The rows that generated ValueSets were made from (the inverse of `value_sets`, in file order); parts
-    follow from them."""
+    """The rows that generated ValueSets were made from (the inverse of `value_sets`, in file order)."""
     rows = []
     for path in sorted(folder.glob("*.json")):
-        if path.stem in PARTS:
+        if path.stem in OWN_SETS:
             continue
         resource = json.loads(path.read_text(encoding="utf-8"))
         criterion = resource["useContext"][0]["valueCodeableConcept"]["coding"][0]["code"]
@@ -261,10 +320,9 @@ def value_sets(rows: Sequence[Row], left_out: Container[str] = ()) -> Iterator[t
     A set of which nothing is left is still written, with no `compose`: libraries refer to it, and it holds
     no code.
     """
-    by_set: dict[str, list[Row]] = {}
+    by_set = by_value_set(rows)
     by_criterion: dict[str, list[Row]] = {}
     for row in rows:
-        by_set.setdefault(row.value_set, []).append(row)
         by_criterion.setdefault(row.criterion, []).append(row)
     for name in sorted(by_set):
         members = by_set[name]
@@ -278,42 +336,13 @@ def value_sets(rows: Sequence[Row], left_out: Container[str] = ()) -> Iterator[t
                 name, members[0].criterion, kept, exclusions(name, kept, by_criterion[members[0].criterion])
             ),
         )
-    for name, part in PARTS.items():
-        whole = [row for source in part.of for row in by_set.get(source, ())]
-        if not whole:
-            continue
-        if name in by_set:
-            raise TableError(f"{name}: is a part of {', '.join(part.of)} and can't have rows of its own")
-        kept = [row for row in part_rows(name, part, whole) if row.system not in left_out]
-        others = [row for row in by_criterion[whole[0].criterion] if row.value_set not in part.of]
-        yield name, value_set(name, whole[0].criterion, kept, exclusions(name, kept, others))
 
 
-def part_rows(name: str, part: Part, whole: Sequence[Row]) -> list[Row]:
-    """The rows of a part; a code of `below` must lie below a row of the whole."""
-    rows = {
-        (row.system, row.code): replace(row, value_set=name) for row in whole if _belongs(row, part)
-    }
-    for system, code, display, source in part.below:
-        key = systems.match_key(system, code)
-        broader = [
-            row for row in whole if row.system == system and key.startswith(systems.match_key(system, row.code))
-        ]
-        if system not in systems.PREFIX_SYSTEMS or not broader:
-            raise TableError(f"{name}: {code} lies below no code of {', '.join(part.of)}")
-        rows[system, code] = Row(whole[0].criterion, name, system, code, display, "VERIFIED", source)
-    return [rows[key] for key in sorted(rows)]
-
-
-def _belongs(row: Row, part: Part) -> bool:
-    key = systems.match_key(row.system, row.code)
-    if row.system in systems.PREFIX_SYSTEMS:
-        coded = any(key.startswith(systems.match_key(row.system, code)) for code in part.codes)
-    else:
-        coded = row.code in part.codes
-    return coded or any(
-        word.startswith(start) for word in normalise_text(row.display).split() for start in part.words
-    )
+def by_value_set(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.value_set, []).append(row)
+    return found
 
 
 def value_set(name: str, criterion: str, rows: Sequence[Row], beaten: Sequence[Row]) -> dict[str, Any]:
@@ -484,6 +513,74 @@ def concept_map(
     }
 
 
+# --- the drug lexicon (clinical specification §2.9) ---------------------------------------------------------
+
+# Which sets give each term its names, and the words that the specification adds. Portuguese names that the endings
+# don't give, and plurals, stand beside them.
+DRUG_TERMS: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
+    "immunosuppressant": (
+        frozenset({"ImmunosuppressantRxIngredient", "ImmunosuppressantAtc"}),
+        (
+            "azatioprina", "metotrexato", "micofenolato", "ciclosporina", "ciclofosfamida", "talidomida",
+            "imunossupressor", "immunosuppressant",
+            "imunossupressores", "imunossupressora", "immunosuppressants", "cyclosporin", "mycophenolate",
+            "acido micofenolico", "fumarato de dimetila", "antithymocyte globulin", "globulina antitimocito",
+            "imunoglobulina antitimocito", "timoglobulina", "thymoglobulin",
+        ),
+    ),
+    "glucocorticoid": (
+        frozenset({"SystemicGlucocorticoid"}),
+        (
+            "metilprednisolona", "dexametasona", "betametasona", "hidrocortisona", "triancinolona", "corticoide",
+            "corticosteroid",
+            "corticoides", "corticosteroids", "corticosteroide", "corticosteroides",
+            "glucocorticoid", "glucocorticoids", "glicocorticoide", "glicocorticoides", "deflazacorte",
+        ),
+    ),
+    "cell-therapy": (
+        frozenset({"CellTherapyProduct"}),
+        (
+            "stem cell", "stem cells", "celulas tronco", "car t", "transplante de medula",
+            "remestemcel", "sipuleucel",
+        ),
+    ),
+}  # fmt: skip
+PORTUGUESE_ENDINGS = (
+    ("mab", "mabe"), ("cept", "cepte"), ("nib", "nibe"), ("mod", "mode"), ("limus", "limo"), ("ine", "ina"),
+    ("one", "ona"), ("ide", "ida"), ("ate", "ato"),
+)  # fmt: skip
+_SUBSTANCE_LEVEL = 7  # the length of an ATC code of a substance; shorter ones name groups
+
+
+def drug_lexicon(rows: Sequence[Row]) -> dict[str, Any]:
+    """The terms of drug texts, in the shape of lexicon.json."""
+    terms = {}
+    for term, (sources, more) in DRUG_TERMS.items():
+        names = {
+            normalise_text(row.display)
+            for row in rows
+            if row.value_set in sources and (row.system != systems.ATC or len(row.code) >= _SUBSTANCE_LEVEL)
+        }
+        terms[term] = {"phrases": sorted(names | {portuguese(name) for name in names} | set(more))}
+    return {
+        "description": "Medication texts (clinical specification 2.9): names of drugs in normalised form.",
+        "version": VERSION,
+        "terms": terms,
+    }
+
+
+def portuguese(name: str) -> str:
+    """A drug's name with the Portuguese ending of each word."""
+    return " ".join(_portuguese_word(word) for word in name.split(" "))
+
+
+def _portuguese_word(word: str) -> str:
+    for ending, other in PORTUGUESE_ENDINGS:
+        if word.endswith(ending):
+            return word.removesuffix(ending) + other
+    return word
+
+
 # --- the command --------------------------------------------------------------------------------------------
 
 
@@ -492,9 +589,13 @@ def generate(rows: Sequence[Row], *, without: Iterable[str] = ()) -> dict[str, b
     left_out = {SHORT_NAMES.get(name, name) for name in without}
     kept = [row for row in rows if row.system not in left_out]
     files = {f"valuesets/{name}.json": encode(resource) for name, resource in value_sets(rows, left_out)}
+    for name, members in by_value_set(own_rows(rows)).items():
+        shipped = [row for row in members if row.system not in left_out]
+        files[f"valuesets/{name}.json"] = encode(value_set(name, members[0].criterion, shipped, ()))
     files |= {
         f"fhir_mappings/concept_maps/{name}.json": encode(resource) for name, resource in concept_maps(kept)
     }
+    files["fhir_mappings/drug-lexicon.json"] = encode(drug_lexicon(rows))
     return files
 
 
