@@ -98,12 +98,21 @@ class TableError(Exception):
 
 @dataclass(frozen=True)
 class Derived:
-    """A set of the project's own: the rows of these sets with one of these names or codes."""
+    """A set of the project's own: the rows of these sets with one of these names or codes, or with a word in their
+    name that begins with `words`."""
 
     criterion: str
     sources: frozenset[str]
     names: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
+
+    def holds(self, row: Row) -> bool:
+        if row.value_set not in self.sources:
+            return False
+        if row.display in self.names or row.code in self.codes:
+            return True
+        return any(word.startswith(self.words) for word in normalise_text(row.display).split())
 
 
 @dataclass(frozen=True)
@@ -117,8 +126,9 @@ class Row:
     source: str
 
 
-# --- the project's own sets (clinical specification §2.8, EX09) ---------------------------------------------
+# --- the project's own sets (clinical specification §2.8, EX03, EX09) ---------------------------------------
 
+EX03A = "EX03a-Autoimmune"
 EX09 = "EX09-Immunosuppressant"
 DERIVED_SETS = {
     # Their effect on the immune system outlasts the window.
@@ -140,6 +150,31 @@ DERIVED_SETS = {
         ),
     ),
     "SteroidUseStatus": Derived(EX09, frozenset({"ImmunosuppressantUseStatus"}), codes=frozenset({"Z79.52"})),
+    # The endocrine and the skin family, which the investigator may rule out.
+    "AutoimmuneBoundaryDx": Derived(
+        EX03A,
+        frozenset({"AutoimmuneDx"}),
+        codes=frozenset(
+            {
+                "46635009", "21983002", "353295004", "E10", "E06.3", "E05.0", "E05.00", "E05.01",
+                "9014002", "56727007", "68225006", "86142006", "L40", "L10",
+                "L12", "L12.0", "L12.1", "L12.2", "L12.3", "L12.8", "L12.9",
+                "L63", "L63.0", "L63.1", "L63.2", "L63.8", "L63.9", "L80", "L93", "L93.0", "L93.1", "L93.2",
+            }
+        ),
+    ),
+    # A boundary too, once it is resolved.
+    "DrugInducedLupusDx": Derived(EX03A, frozenset({"AutoimmuneDx"}), codes=frozenset({"M32.0"})),
+    # The transplants before which the whole body is often irradiated.
+    "AllogeneicTransplantHint": Derived(
+        "EX01-PriorCellTherapy", frozenset({"CellTherapyProcedure", "CellTherapyHistory"}), words=("allo",)
+    ),
+    # Of an unstated site: evidence only beside words of the hip.
+    "HealedFractureAmbiguous": Derived(
+        "EX03g-HipFracture",
+        frozenset({"HipFractureAmbiguous"}),
+        codes=frozenset({"Z87.81", "Z87.310", "Z87.311", "Z87.312"}),
+    ),
 }  # fmt: skip
 PROJECT_ROWS = [
     Row(EX09, "SystemicRoute", systems.SNOMED, code, display, "UNVERIFIED", "FHIR R4 value set route-codes")
@@ -151,6 +186,17 @@ PROJECT_ROWS = [
         ("47625008", "Intravenous route"),
         ("78421000", "Intramuscular route"),
     )
+] + [
+    # The table has its category M32 only.
+    Row(
+        EX03A,
+        "DrugInducedLupusDx",
+        systems.ICD10CM,
+        "M32.0",
+        "Drug-induced systemic lupus erythematosus",
+        "VERIFIED",
+        "pypi:simple-icd-10-cm 1.5.0 (CMS April 2026)",
+    )
 ]
 OWN_SETS = DERIVED_SETS.keys() | {row.value_set for row in PROJECT_ROWS}
 
@@ -159,9 +205,7 @@ def own_rows(rows: Sequence[Row]) -> Iterator[Row]:
     """The rows of the project's own sets."""
     for name, derived in DERIVED_SETS.items():
         for row in rows:
-            if row.value_set in derived.sources and (
-                row.display in derived.names or row.code in derived.codes
-            ):
+            if derived.holds(row):
                 yield replace(row, criterion=derived.criterion, value_set=name)
     yield from PROJECT_ROWS
 

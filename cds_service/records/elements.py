@@ -56,7 +56,8 @@ RESOURCES: Final[dict[str, str]] = {
     "Condition": f"{_COMMON} clinicalStatus:concept verificationStatus:concept category:concept* severity:concept "
     "code:concept bodySite:concept* onsetDateTime:date onsetPeriod:period onsetAge:quantity onsetString:string "
     "abatementDateTime:date abatementPeriod:period abatementAge:quantity abatementString:string "
-    "abatementBoolean:boolean recordedDate:date asserter:reference stage:stage* evidence:evidence*",
+    "abatementBoolean:boolean recordedDate:date asserter:reference stage:stage* evidence:evidence* "
+    "note:annotation*",
     "Observation": "meta:meta status:string subject:reference code:concept effectiveDateTime:date "
     f"effectiveInstant:date effectivePeriod:period effectiveTiming:timing issued:date {VALUE} "
     "dataAbsentReason:concept interpretation:concept* note:annotation* bodySite:concept method:concept "
@@ -66,7 +67,7 @@ RESOURCES: Final[dict[str, str]] = {
     "issued:date result:reference* conclusion:string conclusionCode:concept*",
     "Procedure": f"{_COMMON} statusReason:concept category:concept code:concept performedDateTime:date "
     "performedPeriod:period performedString:string performedAge:quantity bodySite:concept* outcome:concept "
-    "reasonCode:concept* usedReference:reference* usedCode:concept* note:annotation*",
+    "reasonCode:concept* reasonReference:reference* usedReference:reference* usedCode:concept* note:annotation*",
     "MedicationRequest": f"{_COMMON} intent:string doNotPerform:boolean {_MEDICATION} authoredOn:date "
     "dosageInstruction:dosage* dispenseRequest:dispenseRequest category:concept* reasonCode:concept*",
     "MedicationStatement": f"{_COMMON} {_MEDICATION} effectiveDateTime:date effectivePeriod:period dateAsserted:date "

@@ -74,15 +74,6 @@ TIER_A: Final = frozenset(
 # its logic leaves this table, and its edge cases then need their own tests (test_edge_case_rows counts them).
 PENDING: Final = frozenset(
     {
-        "EX01-PriorCellTherapy",
-        "EX03a-Autoimmune",
-        "EX03b-Myeloproliferative",
-        "EX03c-Myelodysplastic",
-        "EX03d-Leukemia",
-        "EX03e-Lymphoma",
-        "EX03f-WholeBodyIrradiation",
-        "EX03g-HipFracture",
-        "EX03h-SevereScoliosis",
         "EX05-OtherNeuro",
         "EX10b-Breastfeeding",
         "EX11-Immunodeficiency",

@@ -21,13 +21,17 @@ from tests.builders import (
     concept,
     condition,
     lab,
+    medication_administration,
+    medication_dispense,
     medication_request,
+    medication_statement,
     minimal,
     observation,
     patient,
     procedure,
     rxnorm,
     serology,
+    service_request,
     snomed,
     value_quantity,
     woman,
@@ -45,6 +49,14 @@ HBV, HCV, HIV, HTLV, SYP = (
 PRG, TRA = "EX10a-Pregnancy", "EX13b-Tracheostomy"
 IMM = "EX09-Immunosuppressant"
 LFT, CRE = "EX06-AstAlt", "EX07-Creatinine"
+CEL, AI, MPN, MDS = (
+    "EX01-PriorCellTherapy",
+    "EX03a-Autoimmune",
+    "EX03b-Myeloproliferative",
+    "EX03c-Myelodysplastic",
+)
+LEU, LYM = "EX03d-Leukemia", "EX03e-Lymphoma"
+TBI, HIP, SCO = "EX03f-WholeBodyIrradiation", "EX03g-HipFracture", "EX03h-SevereScoliosis"
 
 
 def codes_of(name: str) -> Iterator[Json]:
@@ -84,6 +96,34 @@ def beside_negatives(code: Json) -> Resource:
     """A Condition beside complete negative serology."""
     negatives = ("5196-1", "13952-7", "13955-0", "56888-1", "22362-8", "5292-8", "24110-9")
     return minimal(condition(code), [serology(c, "neg") for c in negatives])
+
+
+def of_the_hip(code: Json) -> Resource:
+    """Healed fractures of an unstated site count only where the words name the hip."""
+    return minimal(condition(code, text="fratura de quadril à direita"))
+
+
+def irradiated(code: Json) -> Resource:
+    return minimal(procedure(code, on="2015-03-01"))
+
+
+def irradiated_at(code: Json) -> Resource:
+    beam = snomed("33195004", "External beam radiation therapy procedure (procedure)")
+    return minimal(procedure(beam, on="2015-03-01", body_site=concept(code)))
+
+
+def irradiated_breast(code: Json) -> Resource:
+    return minimal(
+        procedure(code, on="2015-03-01", body_site=concept(snomed("76752008", "Breast structure")))
+    )
+
+
+def scoliosis(code: Json) -> Resource:
+    return minimal(condition(snomed("298382003"), severity=concept(code)))
+
+
+def severe(code: Json) -> Resource:
+    return minimal(condition(code, severity=concept(snomed("24484000", "Severe"))))
 
 
 def enzyme(value: float) -> Callable[[Json], Resource]:
@@ -190,6 +230,64 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
     ("ImmunosuppressantPastUse", IMM, recorded, "not-met"),
     ("NonSystemicRoute", IMM, tacrolimus_by, "not-met"),
     ("SystemicRoute", IMM, tacrolimus_by, "met"),
+    # --- EX01
+    ("CellTherapyProcedure", CEL, done, "met"),
+    ("CellTherapyProcedure", CEL, lambda code: minimal(service_request(code)), "unknown"),
+    ("CellTherapyProcedure", CEL, recorded, "unknown"),
+    ("CellTherapyHistory", CEL, recorded, "met"),
+    ("CellTherapyHistoryAmbiguous", CEL, recorded, "unknown"),
+    ("CellTherapyHistoryAmbiguous", CEL, done, "unknown"),
+    (
+        "CellTherapyProduct",
+        CEL,
+        lambda code: minimal(medication_administration(code, on="2024-01-10")),
+        "met",
+    ),
+    ("CellTherapyProduct", CEL, lambda code: minimal(medication_statement(code, start="2024-01-10")), "met"),
+    (
+        "CellTherapyProduct",
+        CEL,
+        lambda code: minimal(medication_dispense(code, handed_over="2024-01-10")),
+        "met",
+    ),
+    ("CellTherapyProduct", CEL, lambda code: minimal(medication_request(code)), "unknown"),
+    ("CellTherapyDecoysExclude", CEL, done, "not-met"),
+    # --- EX03a
+    ("AutoimmuneDx", AI, recorded, "met"),
+    ("AutoimmuneBoundaryDx", AI, recorded, "met"),
+    ("DrugInducedLupusDx", AI, recorded, "met"),
+    ("AutoimmuneReviewDx", AI, recorded, "unknown"),
+    ("AutoimmuneFalseFriendsExclude", AI, recorded, "not-met"),
+    ("AutoimmuneDecoysExclude", AI, recorded, "not-met"),
+    ("FamilyHistorySituation", AI, recorded, "not-met"),
+    # --- EX03b to EX03e
+    ("MpnDx", MPN, recorded, "met"),
+    ("MdsDx", MDS, recorded, "met"),
+    ("LeukemiaDx", LEU, recorded, "met"),
+    ("LeukemiaHistory", LEU, recorded, "met"),
+    ("LeukemiaDecoysExclude", LEU, recorded, "not-met"),
+    ("LymphomaDx", LYM, recorded, "met"),
+    ("LymphomaHistory", LYM, recorded, "met"),
+    ("HematologicNeighborReviewDx", LYM, recorded, "unknown"),
+    ("FamilyHistorySituation", LEU, recorded, "not-met"),
+    ("FamilyHistorySituation", LYM, recorded, "not-met"),
+    # --- EX03f
+    ("WholeBodyIrradiationProcedure", TBI, irradiated, "met"),
+    ("RadiotherapyProcedure", TBI, irradiated, "unknown"),
+    ("RadiotherapyProcedure", TBI, irradiated_breast, "not-met"),
+    ("WholeBodyBodySite", TBI, irradiated_at, "met"),
+    ("IrradiationHistoryUnspecific", TBI, recorded, "unknown"),
+    # --- EX03g
+    ("HipFractureDx", HIP, recorded, "met"),
+    ("HipFractureAmbiguous", HIP, of_the_hip, "unknown"),
+    ("HealedFractureAmbiguous", HIP, recorded, "not-met"),
+    ("HipFractureDecoysExclude", HIP, recorded, "not-met"),
+    ("FamilyHistoryHipFractureExclude", HIP, recorded, "not-met"),
+    # --- EX03h
+    ("ScoliosisDx", SCO, recorded, "unknown"),
+    ("ScoliosisDx", SCO, severe, "met"),
+    ("SeveritySevere", SCO, scoliosis, "met"),
+    ("SeverityNotSevere", SCO, scoliosis, "not-met"),
 ]
 
 
@@ -224,3 +322,20 @@ def test_als_of_other_sets_stays_als() -> None:
     record = bundle(patient(), condition(snomed("1259124000", "ALS with frontotemporal dementia")))
     assert verdict(record, H1)["status"] == "met"
     assert verdict(bundle(patient(), als()), H1)["status"] == "met"
+
+
+def test_boundary_stands_beside_its_codes_only() -> None:
+    """EX03a: every code of the endocrine and the skin group, no other code of AutoimmuneDx."""
+    group = {(code["system"], code["code"]) for code in codes_of("AutoimmuneBoundaryDx")}
+    assert group
+    for code in codes_of("AutoimmuneDx"):
+        reasons = verdict(recorded(code), AI)["reasons"]
+        assert (reasons == ["boundary"]) is ((code["system"], code["code"]) in group), code
+
+
+def test_an_allogeneic_transplant_asks_for_whole_body_irradiation() -> None:
+    """EX03f: a note, no verdict."""
+    for code in codes_of("AllogeneicTransplantHint"):
+        row = verdict(done(code), TBI)
+        assert (row["status"], row["basis"]) == ("not-met", "no-evidence"), code
+        assert any("allogeneic transplant" in note for note in row["notes"]), code

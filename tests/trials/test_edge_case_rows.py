@@ -20,6 +20,7 @@ from tests.builders import b0
 from tests.trials import (
     test_edge_cases_function,
     test_edge_cases_headline,
+    test_edge_cases_history,
     test_edge_cases_infections,
     test_edge_cases_labs,
     test_edge_cases_medications,
@@ -38,6 +39,7 @@ MODULES = (
     test_edge_cases_infections,
     test_edge_cases_pregnancy,
     test_edge_cases_medications,
+    test_edge_cases_history,
 )
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TABLE = (Path(__file__).parent / "edge_cases.csv").read_text(encoding="utf-8")
