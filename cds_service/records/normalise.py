@@ -186,7 +186,7 @@ class _Work:
     # --- texts and stages -----------------------------------------------------------------------------------
 
     def _with_words(self, resource: Resource, element: str) -> Resource:
-        """With the codings of the lexicon, unless a code that some value set holds silences the text (§2.2)."""
+        """With the codings of the lexicon, unless a code of the specification's table silences the text (§2.2)."""
         concept = resource.get(element)
         texts = list(self._texts(concept)) if concept is not None else []
         if concept is not None and self._is_coded(concept):
@@ -206,7 +206,7 @@ class _Work:
 
     def _is_coded(self, concept: Mapping[str, Any]) -> bool:
         return any(
-            self.mappings.value_sets.sets_of(coding.get("system"), coding.get("code") or "")
+            self.mappings.value_sets.silences(coding.get("system"), coding.get("code") or "")
             for coding in concept.get("coding", ())
         )
 
