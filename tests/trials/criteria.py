@@ -83,14 +83,11 @@ PENDING: Final = frozenset(
         "EX03f-WholeBodyIrradiation",
         "EX03g-HipFracture",
         "EX03h-SevereScoliosis",
-        "EX05-OtherNeuro",
         "EX09-Immunosuppressant",
         "EX10b-Breastfeeding",
-        "EX11-Immunodeficiency",
         "EX12-OtherTrial",
         "EX13a-Niv",
         "EX13c-DiaphragmPacing",
-        "EX14a-SubstanceUse",
         "EX15-AlternativeFeeding",
     }
 )
