@@ -321,6 +321,10 @@ NEUROLOGY = [
     ],
     neuro("unlisted-past", "unknown", cid10("G93.3"), clinical="resolved"),
     neuro("unlisted-refuted", "not-met", cid10("G93.3"), verification="refuted"),
+    *[
+        neuro(f"code-without-system-{c}", "not-met", coding(None, c))
+        for c in ("G35", "G93.3", "84757009", "G43.9")
+    ],
     neuro("chapter-g-of-another-system", "not-met", coding("urn:local", "G93.3")),
     # Symptoms of ALS, other chapters, ALS itself.
     *[
