@@ -15,8 +15,9 @@ Membership is made explicit in each file, so that a ValueSet can be read by itse
   then Review, Ambiguous, Uncertain, Hint; then the positive sets;
 - documented SNOMED CT roots get an `is-a` filter that only a terminology server can use.
 
-Beside the table's sets stand a few of the project's own (`DERIVED_SETS`: part of the table's rows under another
-name; `PROJECT_ROWS`: codes that the table lacks), and the drug lexicon, made of the drugs' names.
+Beside the table's sets stand a few of the project's own, which `own_sets.toml` lists: part of the table's rows under
+another name, or codes of rules that the specification states in prose only (such sets are marked: they never silence a
+text). The drug lexicon is made of the drugs' names.
 
 Errors: a bad row or a table that FHIR's compose can't express ends the run with exit code 2 and one sentence.
 Exit code 1: `--check` found committed files that differ.
@@ -28,6 +29,7 @@ import argparse
 import csv
 import json
 import sys
+import tomllib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,6 +103,7 @@ class Derived:
     """A set of the project's own: the rows of these sets with one of these names or codes, or with a word in their
     name that begins with `words`."""
 
+    name: str
     criterion: str
     sources: frozenset[str]
     names: frozenset[str] = frozenset()
@@ -126,88 +129,64 @@ class Row:
     source: str
 
 
-# --- the project's own sets (clinical specification §2.8, EX03, EX09) ---------------------------------------
-
-EX03A = "EX03a-Autoimmune"
-EX09 = "EX09-Immunosuppressant"
-DERIVED_SETS = {
-    # Their effect on the immune system outlasts the window.
-    "LongActingDepleter": Derived(
-        EX09,
-        frozenset({"ImmunosuppressantAtc", "ImmunosuppressantRxIngredient"}),
-        frozenset({"rituximab", "ocrelizumab", "alemtuzumab", "cladribine", "natalizumab"}),
-    ),
-    # RxNorm ingredients that are also sold in forms which act locally: the form or the route must be known. (ATC
-    # codes tell the form.)
-    "RouteDependentIngredient": Derived(
-        EX09,
-        frozenset({"ImmunosuppressantRxIngredient", "SystemicGlucocorticoid"}),
-        codes=frozenset(
-            {
-                "42316", "3008", "35302", "1193326",
-                "8638", "6902", "3264", "5492", "1514", "10759",
-            }
-        ),
-    ),
-    "SteroidUseStatus": Derived(EX09, frozenset({"ImmunosuppressantUseStatus"}), codes=frozenset({"Z79.52"})),
-    # The endocrine and the skin family, which the investigator may rule out.
-    "AutoimmuneBoundaryDx": Derived(
-        EX03A,
-        frozenset({"AutoimmuneDx"}),
-        codes=frozenset(
-            {
-                "46635009", "21983002", "353295004", "E10", "E06.3", "E05.0", "E05.00", "E05.01",
-                "9014002", "56727007", "68225006", "86142006", "L40", "L10",
-                "L12", "L12.0", "L12.1", "L12.2", "L12.3", "L12.8", "L12.9",
-                "L63", "L63.0", "L63.1", "L63.2", "L63.8", "L63.9", "L80", "L93", "L93.0", "L93.1", "L93.2",
-            }
-        ),
-    ),
-    # A boundary too, once it is resolved.
-    "DrugInducedLupusDx": Derived(EX03A, frozenset({"AutoimmuneDx"}), codes=frozenset({"M32.0"})),
-    # The transplants before which the whole body is often irradiated.
-    "AllogeneicTransplantHint": Derived(
-        "EX01-PriorCellTherapy", frozenset({"CellTherapyProcedure", "CellTherapyHistory"}), words=("allo",)
-    ),
-    # Of an unstated site: evidence only beside words of the hip.
-    "HealedFractureAmbiguous": Derived(
-        "EX03g-HipFracture",
-        frozenset({"HipFractureAmbiguous"}),
-        codes=frozenset({"Z87.81", "Z87.310", "Z87.311", "Z87.312"}),
-    ),
-}  # fmt: skip
-PROJECT_ROWS = [
-    Row(EX09, "SystemicRoute", systems.SNOMED, code, display, "UNVERIFIED", "FHIR R4 value set route-codes")
-    for code, display in (
-        ("26643006", "Oral route"),
-        ("34206005", "Subcutaneous route"),
-        ("37839007", "Sublingual route"),
-        ("45890007", "Transdermal route"),
-        ("47625008", "Intravenous route"),
-        ("78421000", "Intramuscular route"),
-    )
-] + [
-    # The table has its category M32 only.
-    Row(
-        EX03A,
-        "DrugInducedLupusDx",
-        systems.ICD10CM,
-        "M32.0",
-        "Drug-induced systemic lupus erythematosus",
-        "VERIFIED",
-        "pypi:simple-icd-10-cm 1.5.0 (CMS April 2026)",
-    )
-]
-OWN_SETS = DERIVED_SETS.keys() | {row.value_set for row in PROJECT_ROWS}
+# --- the project's own sets ----------------------------------------------------------------------------------
 
 
-def own_rows(rows: Sequence[Row]) -> Iterator[Row]:
-    """The rows of the project's own sets."""
-    for name, derived in DERIVED_SETS.items():
-        for row in rows:
-            if derived.holds(row):
-                yield replace(row, criterion=derived.criterion, value_set=name)
-    yield from PROJECT_ROWS
+@dataclass(frozen=True)
+class OwnSets:
+    """What `own_sets.toml` says: sets derived from the table's rows, and rows that the table lacks."""
+
+    derived: tuple[Derived, ...]
+    added: tuple[Row, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset({part.name for part in self.derived} | self.beside_table)
+
+    @property
+    def beside_table(self) -> frozenset[str]:
+        """The sets that hold codes which the table lacks."""
+        return frozenset(row.value_set for row in self.added)
+
+    def rows(self, table: Sequence[Row]) -> Iterator[Row]:
+        """The rows of these sets, derived ones from the table's rows."""
+        for part in self.derived:
+            chosen = [row for row in table if part.holds(row)]
+            yield from (replace(row, criterion=part.criterion, value_set=part.name) for row in chosen)
+        yield from self.added
+
+
+def load_own_sets(path: Path) -> OwnSets:
+    """The file of the project's own sets; raises TableError where an entry can't be read."""
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        derived = tuple(
+            Derived(
+                entry["name"],
+                entry["criterion"],
+                frozenset(entry["of"]),
+                frozenset(entry.get("names", ())),
+                frozenset(entry.get("codes", ())),
+                tuple(entry.get("words", ())),
+            )
+            for entry in data["derived"]
+        )
+        added = tuple(
+            Row(
+                entry["criterion"],
+                entry["name"],
+                SHORT_NAMES[entry["system"]],
+                code,
+                display,
+                entry.get("status", "VERIFIED"),
+                entry["source"],
+            )
+            for entry in data["added"]
+            for code, display in entry["codes"].items()
+        )
+    except KeyError as error:
+        raise TableError(f"{path.name}: an entry lacks {error}, or names an unknown system") from error
+    return OwnSets(derived, tuple(shippable(added)))
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -227,7 +206,7 @@ def rows_of_value_sets(folder: Path) -> list[Row]:
     """The rows that generated ValueSets were made from (the inverse of `value_sets`, in file order)."""
     rows = []
     for path in sorted(folder.glob("*.json")):
-        if path.stem in OWN_SETS:
+        if path.stem in OWN_SETS.names:
             continue
         resource = json.loads(path.read_text(encoding="utf-8"))
         criterion = resource["useContext"][0]["valueCodeableConcept"]["coding"][0]["code"]
@@ -262,6 +241,9 @@ def shippable(rows: Iterable[Row]) -> list[Row]:
             raise TableError(f"{row.value_set}: {row.code} fails its check digit")
         kept.append(row)
     return kept
+
+
+OWN_SETS = load_own_sets(Path(__file__).with_name("own_sets.toml"))
 
 
 # --- precedence ---------------------------------------------------------------------------------------------
@@ -374,6 +356,8 @@ def value_set(name: str, criterion: str, rows: Sequence[Row], beaten: Sequence[R
             }
         ],
     }
+    if name in OWN_SETS.beside_table:
+        resource["extension"] = [{"url": systems.EXT_NOT_IN_TABLE, "valueBoolean": True}]
     if rows:
         resource["copyright"] = "\n".join(COPYRIGHT[system] for system in used if system in COPYRIGHT)
         resource["compose"] = compose
@@ -589,7 +573,7 @@ def generate(rows: Sequence[Row], *, without: Iterable[str] = ()) -> dict[str, b
     left_out = {SHORT_NAMES.get(name, name) for name in without}
     kept = [row for row in rows if row.system not in left_out]
     files = {f"valuesets/{name}.json": encode(resource) for name, resource in value_sets(rows, left_out)}
-    for name, members in by_value_set(own_rows(rows)).items():
+    for name, members in by_value_set(OWN_SETS.rows(rows)).items():
         shipped = [row for row in members if row.system not in left_out]
         files[f"valuesets/{name}.json"] = encode(value_set(name, members[0].criterion, shipped, ()))
     files |= {

@@ -1,6 +1,6 @@
 """The texts of concepts on the lexicon (clinical specification §2.2, §2.8, §2.9): codings of what the words say.
 
-A code that some value set holds silences the texts beside it. The words of a drug's form and route are read
+A code of the specification's table silences the texts beside it. The words of a drug's form and route are read
 whatever is coded: they only tell where a coded drug acts. Concepts have been tidied before; nothing raises.
 """
 
@@ -30,6 +30,7 @@ class Words:
 
     def __init__(self, mappings: Mappings) -> None:
         self._sets_of = mappings.value_sets.sets_of
+        self._silences = mappings.value_sets.silences
         self._general = mappings.lexicon
         self._drugs = mappings.drugs
         self._forms = mappings.forms
@@ -59,7 +60,7 @@ class Words:
         return _added(concept, ({"system": DRUG_FORM, "code": code} for code in sorted(matches.found)))
 
     def _with(self, concept: Concept, lexicon: Lexicon, more: Iterable[str]) -> Concept:
-        if self.is_coded(concept):
+        if any(self._silences(c.get("system"), c.get("code") or "") for c in concept.get("coding", ())):
             return concept
         matches = lexicon.read([*texts(concept), *more])
         found = [{"system": TEXT_MATCH, "code": code} for code in sorted(matches.found)]

@@ -74,13 +74,10 @@ TIER_A: Final = frozenset(
 # its logic leaves this table, and its edge cases then need their own tests (test_edge_case_rows counts them).
 PENDING: Final = frozenset(
     {
-        "EX05-OtherNeuro",
         "EX10b-Breastfeeding",
-        "EX11-Immunodeficiency",
         "EX12-OtherTrial",
         "EX13a-Niv",
         "EX13c-DiaphragmPacing",
-        "EX14a-SubstanceUse",
         "EX15-AlternativeFeeding",
     }
 )

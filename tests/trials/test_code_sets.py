@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from tests.builders import (
+    ATC,
+    RXNORM,
     Json,
     Resource,
     als,
@@ -33,6 +35,7 @@ from tests.builders import (
     serology,
     service_request,
     snomed,
+    value_integer,
     value_quantity,
     woman,
 )
@@ -57,6 +60,7 @@ CEL, AI, MPN, MDS = (
 )
 LEU, LYM = "EX03d-Leukemia", "EX03e-Lymphoma"
 TBI, HIP, SCO = "EX03f-WholeBodyIrradiation", "EX03g-HipFracture", "EX03h-SevereScoliosis"
+NEU, IMD, SUD = "EX05-OtherNeuro", "EX11-Immunodeficiency", "EX14a-SubstanceUse"
 
 
 def codes_of(name: str) -> Iterator[Json]:
@@ -124,6 +128,15 @@ def scoliosis(code: Json) -> Resource:
 
 def severe(code: Json) -> Resource:
     return minimal(condition(code, severity=concept(snomed("24484000", "Severe"))))
+
+
+def resolved(code: Json) -> Resource:
+    return minimal(condition(code, clinical="resolved"))
+
+
+def condition_or_drug(code: Json) -> Resource:
+    """A Condition, or, with a drug's code, a request of it that is active."""
+    return minimal(medication_request(code) if code["system"] in (ATC, RXNORM) else condition(code))
 
 
 def enzyme(value: float) -> Callable[[Json], Resource]:
@@ -288,6 +301,44 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
     ("ScoliosisDx", SCO, severe, "met"),
     ("SeveritySevere", SCO, scoliosis, "met"),
     ("SeverityNotSevere", SCO, scoliosis, "not-met"),
+    ("OtherNeuroMajorDx", NEU, recorded, "met"),
+    ("OtherNeuroMajorDx", NEU, resolved, "unknown"),
+    ("OtherNeuroMinorReviewDx", NEU, recorded, "unknown"),
+    ("OtherNeuroMinorReviewDx", NEU, resolved, "unknown"),
+    ("OtherNeuroMimicReviewDx", NEU, recorded, "unknown"),
+    ("OtherNeuroEclRoot", NEU, recorded, "unknown"),
+    ("AlsPlusReviewDx", NEU, alone, "unknown"),
+    ("AlsPlusReviewDx", H1, alone, "met"),
+    ("AlsPossibleBroaderDx", NEU, alone, "not-met"),
+    ("AlsSymptomAllowList", NEU, recorded, "not-met"),
+    ("ImmunodeficiencyDx", IMD, recorded, "met"),
+    ("ImmunodeficiencyInheritedDx", IMD, recorded, "met"),
+    ("ImmunodeficiencyInheritedDx", IMD, resolved, "met"),
+    ("AidsDx", IMD, resolved, "met"),
+    ("ImmunodeficiencyDrugInducedDx", IMD, recorded, "met"),
+    ("ImmunodeficiencyDrugInducedDx", IMD, resolved, "not-met"),
+    ("ImmunodeficiencyReviewDx", IMD, recorded, "unknown"),
+    ("AspleniaReviewDx", IMD, recorded, "unknown"),
+    ("ImmunodeficiencyExclude", IMD, recorded, "not-met"),
+    "ImmunoglobulinGHint",
+    IMD,
+    lambda code: minimal(observation(code, value_quantity(300, "mg/dL"), interpretation_code="L")),
+    "unknown",
+    ("SubstanceUseDisorderDx", SUD, recorded, "met"),
+    ("SubstanceUseDisorderDx", SUD, resolved, "unknown"),
+    ("SubstanceUseRemission", SUD, recorded, "unknown"),
+    "SubstanceUseRemission",
+    SUD,
+    lambda code: minimal(condition(code, clinical="remission", recorded="2024-03-01")),
+    "not-met",
+    ("SubstanceUseHint", SUD, condition_or_drug, "unknown"),
+    ("SubstanceFindingHint", SUD, recorded, "unknown"),
+    ("SubstanceTreatmentHint", SUD, condition_or_drug, "unknown"),
+    ("AuditTotalHint", SUD, lambda code: minimal(observation(code, value_integer(8))), "unknown"),
+    ("DrugScreenHint", SUD, with_result("pos"), "unknown"),
+    ("DrugScreenHint", SUD, with_result("neg"), "not-met"),
+    ("NicotineCaffeineExclude", SUD, recorded, "not-met"),
+    ("SubstanceUseDecoysExclude", SUD, recorded, "not-met"),
 ]
 
 
@@ -315,6 +366,28 @@ def test_every_code_of_the_set(
 def test_hint_sets_hint(name: str) -> None:
     for code in codes_of(name):
         assert verdict(alone(code), "IN07-ConsentCapacity")["likely"] == "not-met", code
+
+
+def test_als_alone_is_no_other_neurological_disease() -> None:
+    plus = {code["code"] for code in codes_of("AlsPlusReviewDx")}
+    for code in codes_of("AlsConfirmedDx"):
+        wanted = "unknown" if code["code"] in plus else "not-met"
+        assert verdict(alone(code), NEU)["status"] == wanted, code
+
+
+def test_what_looks_like_als_is_another_neurological_disease() -> None:
+    of_known_cause = {code["code"] for code in codes_of("OtherNeuroMimicReviewDx")}
+    for code in codes_of("AlsMimicDx"):
+        wanted = "unknown" if code["code"] in of_known_cause else "met"
+        assert verdict(alone(code), NEU)["status"] == wanted, code
+
+
+def test_immunodeficiencies_that_are_over_are_open_unless_a_rule_names_them() -> None:
+    met = {code["code"] for code in codes_of("AidsDx")}
+    not_met = {code["code"] for code in codes_of("ImmunodeficiencyDrugInducedDx")}
+    for code in codes_of("ImmunodeficiencyDx"):
+        wanted = "met" if code["code"] in met else "not-met" if code["code"] in not_met else "unknown"
+        assert verdict(resolved(code), IMD)["status"] == wanted, code
 
 
 def test_als_of_other_sets_stays_als() -> None:

@@ -18,6 +18,7 @@ import pytest
 from cds_service.eligibility.verdict import REASONS
 from tests.builders import b0
 from tests.trials import (
+    test_edge_cases_diseases,
     test_edge_cases_function,
     test_edge_cases_headline,
     test_edge_cases_history,
@@ -40,6 +41,7 @@ MODULES = (
     test_edge_cases_pregnancy,
     test_edge_cases_medications,
     test_edge_cases_history,
+    test_edge_cases_diseases,
 )
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TABLE = (Path(__file__).parent / "edge_cases.csv").read_text(encoding="utf-8")

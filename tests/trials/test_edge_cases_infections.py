@@ -200,9 +200,14 @@ HTLVS = [
     Case("T-HTLV-02", HTLV, minimal(serology("29901-6", "reactive")), "unknown"),
     Case("T-HTLV-03", HTLV, minimal(serology(HTLV_CONFIRM, "pos")), "met"),
     Case("T-HTLV-04", HTLV, minimal(), "unknown", ("missing-data",)),
-    # "+EX05 met" waits for the criterion EX05.
-    Case("T-HTLV-05", HTLV, minimal(condition(cid10("G04.1"))), "met"),
-    Case("T-HTLV-06", HTLV, minimal(condition(icd10cm("G04.1"))), "unknown"),
+    Case("T-HTLV-05", HTLV, minimal(condition(cid10("G04.1"))), "met", others=(("EX05-OtherNeuro", "met"),)),
+    Case(
+        "T-HTLV-06",
+        HTLV,
+        minimal(condition(icd10cm("G04.1"))),
+        "unknown",
+        others=(("EX05-OtherNeuro", "met"),),
+    ),
     Case(
         "T-HTLV-07",
         HTLV,

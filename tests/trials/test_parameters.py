@@ -83,11 +83,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 # Their criteria are not computed yet. One that comes leaves this set (a test says so), and its rows below count.
 AWAITED: Final = frozenset(
     {
-        "immunosuppressantWindowDays",
-        "steroidsAre",
-        "substanceWindow",
         "cpapIs",
-        "severeScoliosisCobb",
         "researchSubjectFeedComplete",
     }
 )

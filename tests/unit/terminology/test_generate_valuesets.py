@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,49 @@ def test_the_committed_files_are_what_their_own_rows_generate() -> None:
     assert len(rows) == 2195
     assert sum(row.status == "UNVERIFIED" for row in rows) == 29
     assert generator.differences(generator.generate(rows), generator.REPOSITORY) == []
+
+
+def test_the_project_s_own_sets_come_from_the_table_or_from_the_rows_added() -> None:
+    table = generator.rows_of_value_sets(generator.REPOSITORY / "valuesets")
+    own = generator.by_value_set(generator.OWN_SETS.rows(table))
+    assert own.keys() == generator.OWN_SETS.names
+    assert not own.keys() & generator.by_value_set(table).keys()
+    codes = {(row.system, row.code) for row in table}
+    for name, rows in own.items():
+        if name not in generator.OWN_SETS.beside_table:
+            assert {(row.system, row.code) for row in rows} <= codes, name
+
+
+def test_every_code_that_an_own_set_names_is_one_of_the_table() -> None:
+    table = generator.rows_of_value_sets(generator.REPOSITORY / "valuesets")
+    for part in generator.OWN_SETS.derived:
+        of = [row for row in table if row.value_set in part.sources]
+        assert {row.value_set for row in of} == part.sources, part.name
+        held = {row.code for row in of} | {row.code for row in generator.OWN_SETS.added}
+        assert part.codes <= held, part.name
+        assert part.names <= {row.display for row in of}, part.name
+
+
+def test_sets_beside_the_table_are_marked_and_silence_no_text() -> None:
+    files = generator.generate([row("SomeDx", "R99")])
+    resources = [(path, json.loads(content)) for path, content in files.items() if "valuesets/" in path]
+    marked = {resource["name"] for _, resource in resources if "extension" in resource}
+    assert marked == generator.OWN_SETS.beside_table
+    sets = ValueSets(resources)
+    assert sets.sets_of(systems.ICD10CM, "R78.2") == {"SubstanceFindingHint"}
+    assert not sets.silences(systems.ICD10CM, "R78.2")
+    assert sets.silences(systems.ICD10CM, "R99")
+    assert not sets.silences(systems.ICD10CM, "Q99")
+    assert not sets.silences(None, "R99")
+
+
+def test_an_own_set_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own_sets.toml"
+    path.write_text(
+        'derived = []\n[[added]]\nname = "X"\ncriterion = "EX99"\nsystem = "isbn"\n', encoding="utf-8"
+    )
+    with pytest.raises(TableError, match=r"own_sets\.toml"):
+        generator.load_own_sets(path)
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
