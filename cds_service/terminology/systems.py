@@ -42,6 +42,7 @@ CODE_SYSTEM = f"{CANONICAL}/CodeSystem/code-system"
 
 EXT_CODE_SOURCE = f"{CANONICAL}/StructureDefinition/code-source"
 EXT_CODE_STATUS = f"{CANONICAL}/StructureDefinition/code-status"
+EXT_NOT_IN_TABLE = f"{CANONICAL}/StructureDefinition/not-in-table"
 EXT_EXCLUDED_FOR = f"{CANONICAL}/StructureDefinition/excluded-for"
 
 # A listed code stands for everything below it (clinical specification §2.2, §6.1).

@@ -22,7 +22,13 @@ import orjson
 
 from cds_service.elm.values import Code
 from cds_service.errors import AuthoringError
-from cds_service.terminology.systems import CANONICAL, EXT_CODE_STATUS, PREFIX_SYSTEMS, match_key
+from cds_service.terminology.systems import (
+    CANONICAL,
+    EXT_CODE_STATUS,
+    EXT_NOT_IN_TABLE,
+    PREFIX_SYSTEMS,
+    match_key,
+)
 
 _NONE: frozenset[str] = frozenset()
 _CACHED_CODES = 50_000
@@ -52,6 +58,7 @@ class ValueSets:
         self._versions: dict[str, str] = {}
         self._codes: dict[str, tuple[Code, ...]] = {}
         self._unverified: set[tuple[str, str]] = set()
+        self._beside_table: set[str] = set()
         self._displays: dict[tuple[str, str], str] = {}
         self._index = _Index()
         for file, resource in resources:
@@ -85,6 +92,10 @@ class ValueSets:
     def sets_of(self, system: str | None, code: str) -> frozenset[str]:
         """The names of all sets that hold this code; empty without a system. Cached."""
         return self._lookup(system, code)
+
+    def silences(self, system: str | None, code: str) -> bool:
+        """Whether a set of the clinical specification's table holds this code: then its text is not read (§2.2)."""
+        return not self._lookup(system, code) <= self._beside_table
 
     def in_value_set(self, system: str | None, code: str, url: str) -> bool:
         """Whether the set of this URL holds the code; without a system: whether it holds it in any system.
@@ -140,6 +151,8 @@ class ValueSets:
             raise AuthoringError(f"{file}: the value set {name} is defined twice")
         self._names[url] = name
         self._urls[name] = url
+        if any(note.get("url") == EXT_NOT_IN_TABLE for note in resource.get("extension", ())):
+            self._beside_table.add(name)
         self._versions[name] = str(resource.get("version", ""))
         try:
             self._codes[name] = self._compose(name, resource.get("compose", {}))
