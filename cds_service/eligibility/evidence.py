@@ -21,7 +21,8 @@ _NAMES: Final = ("code", "vaccineCode", "medicationCodeableConcept", "type", "ca
 _DATES: Final = (
     "effectiveDateTime", "effectiveInstant", "effectivePeriod", "performedDateTime", "performedPeriod",
     "onsetDateTime", "onsetPeriod", "occurrenceDateTime", "occurrencePeriod", "timingDateTime", "timingPeriod",
-    "authored", "dateTime", "period", "recordedDate", "authoredOn", "recordedOn", "issued", "date",
+    "whenHandedOver", "whenPrepared",
+    "authored", "dateTime", "period", "recordedDate", "authoredOn", "recordedOn", "dateAsserted", "issued", "date",
 )  # fmt: skip
 
 
