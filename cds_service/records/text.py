@@ -44,10 +44,10 @@ class _Words:
         """Whether the phrase's words stand from `at` on."""
         if at < 0 or at + len(phrase) > len(self.words):
             return False
-        return all(
-            word.startswith(wanted[:-1]) if wanted[-1] == "*" else word == wanted
-            for word, wanted in zip(self.words[at:], phrase, strict=False)
-        )
+        for word, wanted in zip(self.words[at : at + len(phrase)], phrase, strict=True):
+            if word != wanted and not (wanted[-1] == "*" and word.startswith(wanted[:-1])):
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class Lexicon:
 
     def __init__(self, data: Mapping[str, Any], *, file: str = "lexicon.json") -> None:
         try:
-            self._before = _phrases(data["guards_before"])
-            self._fillers = _phrases(data["fillers"])
-            self._after = _phrases(data["guards_after"])
+            self._before = _by_word(_phrases(data["guards_before"]), -1)
+            self._fillers = _by_word(_phrases(data["fillers"]), -1)
+            self._after = _by_word(_phrases(data["guards_after"]), 0)
             self._starts: dict[str, list[tuple[Phrase, str]]] = {}
             self._wild: list[tuple[Phrase, str]] = []
             self._whole: dict[str, set[str]] = {}
@@ -119,7 +119,7 @@ class Lexicon:
         if (
             end < len(words.words)
             and not words.broken[end]
-            and any(words.stands(g, end) for g in self._after)
+            and any(words.stands(guard, end) for guard in self._after.get(words.words[end], ()))
         ):
             return True
         pending, seen = [start], {start}
@@ -127,9 +127,10 @@ class Lexicon:
             at = pending.pop()
             if at == 0 or words.broken[at]:
                 continue
-            if any(words.stands(guard, at - len(guard)) for guard in self._before):
+            last = words.words[at - 1]
+            if any(words.stands(guard, at - len(guard)) for guard in self._before.get(last, ())):
                 return True
-            for filler in self._fillers:
+            for filler in self._fillers.get(last, ()):
                 before = at - len(filler)
                 if (
                     before not in seen
@@ -139,6 +140,16 @@ class Lexicon:
                     seen.add(before)
                     pending.append(before)
         return False
+
+
+def _by_word(phrases: Iterable[Phrase], position: int) -> dict[str, tuple[Phrase, ...]]:
+    """The phrases by their first (0) or last (-1) word, which must be a whole one."""
+    found: dict[str, tuple[Phrase, ...]] = {}
+    for phrase in phrases:
+        if phrase[position].endswith("*"):
+            raise ValueError(f"{' '.join(phrase)!r} has an open word where a whole one is needed")
+        found[phrase[position]] = (*found.get(phrase[position], ()), phrase)
+    return found
 
 
 def _phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:

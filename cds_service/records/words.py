@@ -29,22 +29,17 @@ class Words:
     """Reads texts on the mappings' lexicons."""
 
     def __init__(self, mappings: Mappings) -> None:
-        self._sets_of = mappings.value_sets.sets_of
-        self._silences = mappings.value_sets.silences
+        self._value_sets = mappings.value_sets
         self._general = mappings.lexicon
         self._drugs = mappings.drugs
         self._forms = mappings.forms
 
-    def is_coded(self, concept: Mapping[str, Any]) -> bool:
-        """Whether some value set holds a code of the concept."""
-        return any(
-            self._sets_of(coding.get("system"), coding.get("code") or "")
-            for coding in concept.get("coding", ())
-        )
-
     def is_readable(self, concept: Mapping[str, Any]) -> bool:
         """Whether a concept says anything: a code that a value set holds, or a text with letters in it."""
-        return self.is_coded(concept) or any(is_text(text) for text in texts(concept))
+        return any(
+            self._value_sets.sets_of(coding.get("system"), coding.get("code") or "")
+            for coding in concept.get("coding", ())
+        ) or any(is_text(text) for text in texts(concept))
 
     def said(self, concept: Concept, more: Iterable[str] = ()) -> Concept:
         """The concept with the codings of its words, and of `more` texts; itself when they say nothing."""
@@ -60,12 +55,19 @@ class Words:
         return _added(concept, ({"system": DRUG_FORM, "code": code} for code in sorted(matches.found)))
 
     def _with(self, concept: Concept, lexicon: Lexicon, more: Iterable[str]) -> Concept:
-        if any(self._silences(c.get("system"), c.get("code") or "") for c in concept.get("coding", ())):
+        if self._is_silent(concept):
             return concept
         matches = lexicon.read([*texts(concept), *more])
         found = [{"system": TEXT_MATCH, "code": code} for code in sorted(matches.found)]
         found += [{"system": TEXT_MATCH_NEGATED, "code": code} for code in sorted(matches.negated)]
         return _added(concept, found)
+
+    def _is_silent(self, concept: Mapping[str, Any]) -> bool:
+        """Whether a code stands beside the concept's texts that says all they can say (§2.2)."""
+        return any(
+            self._value_sets.silences(coding.get("system"), coding.get("code") or "")
+            for coding in concept.get("coding", ())
+        )
 
 
 def is_text(text: object) -> bool:

@@ -426,6 +426,21 @@ ROUTES = [
     case("tacrolimus-contradictory-classes", request(TACROLIMUS, atc("D11AH01"), atc("L04AD02")), "unknown"),
     case("ciclosporin-eye-drops", request(rxnorm("3008"), text="Ciclosporina colírio 0,05%"), "not-met"),
     case("ciclosporin-injected", request(rxnorm("3008"), dosageInstruction=by(text="IV")), "met"),
+    case(
+        "route-code-and-words-differ",
+        request(TACROLIMUS, dosageInstruction=by(TOPICAL, "via oral")),
+        "unknown",
+    ),
+    case(
+        "systemic-code-and-words-differ",
+        request(TACROLIMUS, dosageInstruction=by(ORAL, "pomada")),
+        "unknown",
+    ),
+    case(
+        "intra-articular-injection",
+        request(TACROLIMUS, dosageInstruction=by(snomed("12130007"), "Intra-articular injection")),
+        "not-met",
+    ),
     case("azathioprine-without-route", request(), "met"),
     case("azathioprine-with-unread-route", request(dosageInstruction=by(text="conforme")), "met"),
     case("azathioprine-rectal", request(dosageInstruction=by(RECTAL)), "unknown"),
@@ -729,6 +744,11 @@ def test_evidence_of_a_reference_names_the_drug_and_the_resource_received() -> N
     assert shown["reference"].startswith("MedicationRequest/")
     assert shown["display"] == "azathioprine"
     assert (shown["date"], shown["status"]) == ("2026-01-10", "active")
+
+
+def test_evidence_of_a_dispense_is_dated() -> None:
+    row = verdict(minimal(dispense(handed_over="2026-05-20", days=30)), IMM)
+    assert [item["date"] for item in row["evidence"]] == ["2026-05-20"]
 
 
 def test_evidence_of_a_conflict_names_both_sides() -> None:

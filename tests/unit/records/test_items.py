@@ -393,3 +393,11 @@ def test_coded_orders_and_deliveries_stay_the_same_objects() -> None:
     for kind in ("DeviceRequest", "SupplyDelivery"):
         (found,) = record.of_type(kind)
         assert record.original(found) is found
+
+
+def test_a_code_of_a_set_beside_the_table_can_be_read_and_silences_nothing() -> None:
+    methadone = concept("6813", systems.RXNORM)
+    found = only(drug(medicationCodeableConcept=methadone))["medicationCodeableConcept"]
+    assert not unreadable(found)
+    said = only(drug(medicationCodeableConcept={**methadone, "text": "Azatioprina"}))
+    assert codings(said, TEXT_MATCH) == {"immunosuppressant"}

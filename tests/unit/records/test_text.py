@@ -210,3 +210,9 @@ def test_the_original_stays_without_the_coding() -> None:
 def test_a_lexicon_of_another_shape_is_named(data: Any) -> None:
     with pytest.raises(AuthoringError, match=r"lexicon\.json"):
         Lexicon(data)
+
+
+def test_a_guard_ends_in_a_whole_word() -> None:
+    data = {"terms": {}, "guards_before": ["neg*"], "fillers": [], "guards_after": []}
+    with pytest.raises(AuthoringError, match="open word"):
+        Lexicon(data)
