@@ -201,7 +201,12 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
     ("CellTherapyHistory", CEL, recorded, "met"),
     ("CellTherapyHistoryAmbiguous", CEL, recorded, "unknown"),
     ("CellTherapyHistoryAmbiguous", CEL, done, "unknown"),
-    ("CellTherapyProduct", CEL, lambda code: minimal(medication_administration(code, on="2024-01-10")), "met"),
+    (
+        "CellTherapyProduct",
+        CEL,
+        lambda code: minimal(medication_administration(code, on="2024-01-10")),
+        "met",
+    ),
     ("CellTherapyProduct", CEL, lambda code: minimal(medication_statement(code, start="2024-01-10")), "met"),
     (
         "CellTherapyProduct",

@@ -176,7 +176,9 @@ IRRADIATION = [
     Case(
         "T-TBI-02",
         TBI,
-        minimal(procedure(RADIOTHERAPY, on="2015", body_site=concept(snomed("76752008", "Breast structure")))),
+        minimal(
+            procedure(RADIOTHERAPY, on="2015", body_site=concept(snomed("76752008", "Breast structure")))
+        ),
         "not-met",
     ),
     Case("T-TBI-03", TBI, minimal(condition(icd10cm("Z92.3"))), "unknown", ("ambiguous-code",)),

@@ -768,6 +768,8 @@ BLOOD = [
             ("Mielodisplasia", MDS),
             ("Policitemia vera", MPN),
             ("lymphoma in remission", LYM),
+            ("Leucemia mieloide crônica", MPN),
+            ("Leucemia mieloide crônica", LEU),
         )
     ],
     *[
@@ -827,6 +829,7 @@ IRRADIATION = [
     ],
     Case("whole-body-later", TBI, beam(WHOLE_BODY, on="2026-06-16"), "not-met", note="future-dated"),
     Case("whole-body-and-breast", TBI, beam(BREAST, WHOLE_BODY), "met"),
+    Case("breast-not-done-yet", TBI, beam(BREAST, status="preparation"), "not-met", basis="no-evidence"),
     Case("breast", TBI, beam(BREAST), "not-met", basis="explicit", evidence=("pat-1-procedure-1",)),
     Case(
         "breast-and-a-second-without-a-site",
