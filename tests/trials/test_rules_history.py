@@ -1094,6 +1094,16 @@ HIPS = [
         by(arthroplasty(concept(text="fratura de colo do fêmur"))),
         "unknown",
     ),
+    Case("surgery-for-an-icd-code", HIP, by(arthroplasty(concept(cid10("M87.0")))), "not-met"),
+    Case("surgery-for-a-listed-fracture", HIP, by(arthroplasty(concept(snomed("5913000")))), "unknown"),
+    # It may be a fracture that no set lists.
+    Case("surgery-for-an-unreadable-code", HIP, by(arthroplasty(concept(snomed("239872002")))), "unknown"),
+    Case(
+        "surgery-for-a-code-with-words",
+        HIP,
+        by(arthroplasty(concept(snomed("239872002", "Osteoarthritis of hip")))),
+        "not-met",
+    ),
     Case("surgery-of-an-empty-reason", HIP, by(arthroplasty(concept(text=" "))), "unknown"),
     Case("surgery-not-done", HIP, by(arthroplasty(status="not-done")), "not-met"),
     Case("surgery-later", HIP, by(arthroplasty(on="2026-12-01")), "not-met", note="future-dated"),
