@@ -768,6 +768,8 @@ BLOOD = [
             ("Mielodisplasia", MDS),
             ("Policitemia vera", MPN),
             ("lymphoma in remission", LYM),
+            ("Leucemia mieloide crônica", MPN),
+            ("Leucemia mieloide crônica", LEU),
         )
     ],
     *[
@@ -827,6 +829,7 @@ IRRADIATION = [
     ],
     Case("whole-body-later", TBI, beam(WHOLE_BODY, on="2026-06-16"), "not-met", note="future-dated"),
     Case("whole-body-and-breast", TBI, beam(BREAST, WHOLE_BODY), "met"),
+    Case("breast-not-done-yet", TBI, beam(BREAST, status="preparation"), "not-met", basis="no-evidence"),
     Case("breast", TBI, beam(BREAST), "not-met", basis="explicit", evidence=("pat-1-procedure-1",)),
     Case(
         "breast-and-a-second-without-a-site",
@@ -1090,6 +1093,16 @@ HIPS = [
         HIP,
         by(arthroplasty(concept(text="fratura de colo do fêmur"))),
         "unknown",
+    ),
+    Case("surgery-for-an-icd-code", HIP, by(arthroplasty(concept(cid10("M87.0")))), "not-met"),
+    Case("surgery-for-a-listed-fracture", HIP, by(arthroplasty(concept(snomed("5913000")))), "unknown"),
+    # It may be a fracture that no set lists.
+    Case("surgery-for-an-unreadable-code", HIP, by(arthroplasty(concept(snomed("239872002")))), "unknown"),
+    Case(
+        "surgery-for-a-code-with-words",
+        HIP,
+        by(arthroplasty(concept(snomed("239872002", "Osteoarthritis of hip")))),
+        "not-met",
     ),
     Case("surgery-of-an-empty-reason", HIP, by(arthroplasty(concept(text=" "))), "unknown"),
     Case("surgery-not-done", HIP, by(arthroplasty(status="not-done")), "not-met"),

@@ -196,3 +196,21 @@ def test_a_file_of_another_shape_is_named(resource: Any) -> None:
 def test_a_set_defined_twice_is_refused() -> None:
     with pytest.raises(AuthoringError, match="twice"):
         ValueSets([("a.json", made()), ("b.json", made())])
+
+
+@pytest.mark.parametrize(
+    ("part", "wholes"),
+    [
+        ("AutoimmuneBoundaryDx", {"AutoimmuneDx"}),
+        ("DrugInducedLupusDx", {"AutoimmuneDx"}),
+        ("AllogeneicTransplantHint", {"CellTherapyProcedure", "CellTherapyHistory"}),
+        ("HealedFractureAmbiguous", {"HipFractureAmbiguous"}),
+    ],
+)
+def test_a_part_holds_no_code_that_its_whole_lacks(part: str, wholes: set[str]) -> None:
+    codes = VALUE_SETS.expand(value_set_url(part))
+    assert codes
+    for code in codes:
+        found = VALUE_SETS.sets_of(code.system, code.code)
+        assert part in found
+        assert found & wholes, code
