@@ -27,6 +27,7 @@ from cds_service.records.observations import (
     dated_members,
     questionnaire_answers,
 )
+from cds_service.records.participation import with_participation
 from cds_service.records.record import PatientRecord
 from cds_service.records.reference_ranges import Person
 from cds_service.records.shapes import Tidying, tidy
@@ -73,6 +74,8 @@ class _Work:
         }
         self.resources.setdefault("Patient", [patient])
         self._take_out_contained()
+        if "ResearchSubject" in self.resources:
+            self.resources["ResearchSubject"] = self._participations()
         person = Person.of(patient)
         if "Observation" in self.resources or "QuestionnaireResponse" in self.resources:
             self.resources["Observation"] = self._observations(person)
@@ -143,6 +146,16 @@ class _Work:
             found = _with_unreadable_date(inner, marked(found, {}))
         self.originals[id(found)] = self.originals.get(id(parent), parent)
         return found
+
+    # --- participations -------------------------------------------------------------------------------------
+
+    def _participations(self) -> list[Resource]:
+        studies = self.resources.get("ResearchStudy", [])
+        maps = self.mappings.concept_maps
+        return [
+            self._from(with_participation(subject, studies, maps), subject)
+            for subject in self.resources["ResearchSubject"]
+        ]
 
     # --- observations ---------------------------------------------------------------------------------------
 
