@@ -167,7 +167,7 @@ def _judge(
         )
     verdict = computed.verdict
     if (answer := answers.latest.get(criterion.id)) is not None:
-        verdict = attest(criterion, verdict, answer, shown.newest_day(computed.resources), as_of)
+        verdict = attest(criterion, verdict, answer, shown.newest_day(computed.resources, as_of), as_of)
     verdict = allowed_by_attestations(criterion, verdict, record)
     return _with_advice(loaded, criterion, verdict)
 

@@ -48,12 +48,21 @@ def has_unknown_modifier(resource: Any) -> bool:
     return isinstance(resource, Mapping) and _tagged(resource, "unknown-modifier")
 
 
-def newest_day(resources: Iterable[Any]) -> date | None:
-    """The newest clinical day among resources, a partial date at its last day; None when none is dated."""
-    days = [
-        day for r in resources if isinstance(r, Mapping) and (day := last_day(clinical_date(r))) is not None
-    ]
+def newest_day(resources: Iterable[Any], as_of: date) -> date | None:
+    """The newest clinical day among resources, a partial date at its last day; None when none is dated.
+
+    What is planned to end after `as_of` speaks of the day on which it began.
+    """
+    days = [day for r in resources if isinstance(r, Mapping) and (day := _day_known(r, as_of)) is not None]
     return max(days, default=None)
+
+
+def _day_known(resource: Mapping[str, Any], as_of: date) -> date | None:
+    day = last_day(clinical_date(resource))
+    if day is None or day <= as_of:
+        return day
+    begun = next((v.get("start") for n in _DATES if isinstance(v := resource.get(n), Mapping)), None)
+    return last_day(begun) if isinstance(begun, str) and begun else day
 
 
 def clinical_date(resource: Mapping[str, Any]) -> str | None:
@@ -114,10 +123,20 @@ def _tagged(resource: Mapping[str, Any], code: str | None) -> bool:
 def _name(resource: Mapping[str, Any], kind: str, names: Names) -> str:
     if kind == "Patient":
         return "Patient"
+    if study := _study_name(resource, kind):
+        return study
     for name in _NAMES:
         if words := concept_words(resource.get(name), names):
             return f"{words} (code not verified)" if _unverified(resource.get(name), names) else words
     return kind
+
+
+def _study_name(resource: Mapping[str, Any], kind: str) -> str | None:
+    """A study by its title; a participation by the words of its reference, if it has any."""
+    if kind == "ResearchStudy":
+        return _text(resource.get("title"))
+    study = resource.get("study") if kind == "ResearchSubject" else None
+    return _text(study.get("display")) if isinstance(study, Mapping) else None
 
 
 def concept_words(concept: Any, names: Names | None = None) -> str | None:
