@@ -26,6 +26,7 @@ from tests.builders import (
     procedure,
     serology,
     snomed,
+    value_coded,
     value_quantity,
     woman,
 )
@@ -40,6 +41,7 @@ HBV, HCV, HIV, HTLV, SYP = (
     "EX08e-Syphilis",
 )
 PRG, TRA = "EX10a-Pregnancy", "EX13b-Tracheostomy"
+TRI, BF = "EX12-OtherTrial", "EX10b-Breastfeeding"
 LFT, CRE = "EX06-AstAlt", "EX07-Creatinine"
 
 
@@ -84,6 +86,11 @@ def beside_negatives(code: Json) -> Resource:
 
 def enzyme(value: float) -> Callable[[Json], Resource]:
     return lambda code: minimal(lab(code, value, "U/L", high=40))
+
+
+def answered(answer: str) -> Callable[[Json], Resource]:
+    """A woman's Observation with this answer (SNOMED CT)."""
+    return lambda code: woman(observation(code, value_coded(snomed(answer)), on="2026-06-01"))
 
 
 SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
@@ -152,6 +159,12 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
         "unknown",
     ),
     ("CapacityConcernDx", "IN07-ConsentCapacity", alone, "unknown"),
+    ("TrialParticipationHint", TRI, recorded, "unknown"),
+    ("TrialCompletedNotParticipating", TRI, recorded, "not-met"),
+    ("BreastfeedingDx", BF, of_a_woman, "met"),
+    ("BreastfeedingObservation", BF, answered("373066001"), "met"),
+    ("BreastfeedingObservation", BF, answered("373067005"), "not-met"),
+    ("BreastfeedingStoppedOrNotExclude", BF, of_a_woman, "not-met"),
 ]
 
 

@@ -22,6 +22,7 @@ from tests.trials import (
     test_edge_cases_headline,
     test_edge_cases_infections,
     test_edge_cases_labs,
+    test_edge_cases_participation,
     test_edge_cases_people,
     test_edge_cases_pregnancy,
 )
@@ -32,6 +33,7 @@ from tests.trials.make_vignettes import Vignette, vignettes
 MODULES = (
     test_edge_cases_headline,
     test_edge_cases_function,
+    test_edge_cases_participation,
     test_edge_cases_people,
     test_edge_cases_labs,
     test_edge_cases_infections,
