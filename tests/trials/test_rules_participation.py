@@ -159,6 +159,20 @@ STUDIES = [
         "unknown",
         ("boundary",),
     ),
+    Case(
+        "category-by-code",
+        TRI,
+        of(category=[concept(coding("https://example.org/type", "observational"))]),
+        "unknown",
+        ("boundary",),
+    ),
+    Case(
+        "category-among-others",
+        TRI,
+        of(category=[concept(text="Multicentre"), concept(text="Observational")]),
+        "unknown",
+        ("boundary",),
+    ),
     *[
         Case(f"title-{title}", TRI, of(title=title), "unknown", ("boundary",))
         for title in ("National ALS REGISTRY", "Registro brasileiro de ELA", "Registries of rare diseases")
