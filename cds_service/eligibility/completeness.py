@@ -42,7 +42,8 @@ def allowed_by_data(
         open_ = undecided(verdict, "retrieval-failed")
         return replace(open_, likely=open_.likely or likely, notes=(*verdict.notes, note))
     absent = sorted(k for k, s in states.items() if s.state == NOT_OFFERED)
-    if absent and (verdict.basis == "no-evidence" or "missing-data" in verdict.reasons):
+    nothing_found = verdict.basis is not None and not verdict.evidence
+    if absent and (verdict.basis == "no-evidence" or nothing_found or "missing-data" in verdict.reasons):
         note = "not available electronically here: ask the patient (" + ", ".join(absent) + ")"
         return replace(undecided(verdict, "not-offered"), notes=(*verdict.notes, note))
     return verdict

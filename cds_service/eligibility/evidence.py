@@ -74,7 +74,7 @@ def clinical_date(resource: Mapping[str, Any], as_of: date) -> str | None:
         if isinstance(value, Mapping):
             start, end = value.get("start"), value.get("end")
             ended = isinstance(end, str) and ((day := last_day(end)) is None or day <= as_of)
-            value = end if ended or not start else start
+            value = start if isinstance(start, str) and start and not ended else end
         if isinstance(value, str) and value:
             return value
     return None
@@ -129,6 +129,8 @@ def _name(resource: Mapping[str, Any], names: Names) -> str | None:
     """What the resource is about, in words; None when it doesn't say."""
     if resource.get("resourceType") == "Patient":
         return "Patient"
+    if title := _text(resource.get("title")):  # a study's own name comes before what kind it is of
+        return title
     for concept in _naming_concepts(resource):
         if words := concept_words(concept, names):
             return f"{words} (code not verified)" if _unverified(concept, names) else words
@@ -136,7 +138,7 @@ def _name(resource: Mapping[str, Any], names: Names) -> str | None:
         reference = resource.get(element)
         if isinstance(reference, Mapping) and (words := _text(reference.get("display"))):
             return words
-    return _text(resource.get("title"))
+    return None
 
 
 def _naming_concepts(resource: Mapping[str, Any]) -> Iterable[Any]:

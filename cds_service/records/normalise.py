@@ -29,6 +29,7 @@ from cds_service.records.observations import (
     dated_members,
     questionnaire_answers,
 )
+from cds_service.records.participation import with_participation
 from cds_service.records.record import PatientRecord
 from cds_service.records.reference_ranges import Person
 from cds_service.records.shapes import Tidying, tidy
@@ -81,6 +82,8 @@ class _Work:
         self.resources.setdefault("Patient", [patient])
         self._take_out_contained()
         self._name_items()
+        if "ResearchSubject" in self.resources:
+            self.resources["ResearchSubject"] = self._participations()
         person = Person.of(patient)
         if "Observation" in self.resources or "QuestionnaireResponse" in self.resources:
             self.resources["Observation"] = self._observations(person)
@@ -170,6 +173,16 @@ class _Work:
                 stand_ins.append(self._from(device, use))
         if stand_ins:
             self.resources.setdefault("Device", []).extend(stand_ins)
+
+    # --- participations -------------------------------------------------------------------------------------
+
+    def _participations(self) -> list[Resource]:
+        studies = self.resources.get("ResearchStudy", [])
+        maps = self.mappings.concept_maps
+        return [
+            self._from(with_participation(subject, studies, maps), subject)
+            for subject in self.resources["ResearchSubject"]
+        ]
 
     # --- observations ---------------------------------------------------------------------------------------
 

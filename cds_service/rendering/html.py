@@ -1,31 +1,32 @@
 """Assessments as one self-contained HTML page: what a coordinator reads on screen and prints.
 
-No script, no external asset, no style but the packaged sheet. Every text goes through `escape`; data is
-inserted raw nowhere in this module. Errors: InputError from `view_of` on JSON of another shape.
+No script, no external asset, no style but the packaged sheet and the rules of the paper. Every text goes through
+`escaped` (in style: `paper`); data is inserted raw nowhere in this module. Errors: InputError from `view_of` on JSON of
+another shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files
 from typing import Final
 
 from cds_service.eligibility.assessment import Assessment
 from cds_service.rendering import words
-from cds_service.rendering.text import printable
+from cds_service.rendering.html_rows import escaped, list_html, row_anchor, section_html
+from cds_service.rendering.paper import paper_rules
 from cds_service.rendering.trial_words import words_of
-from cds_service.rendering.view import FAIL, OPEN, PASS, EvidenceLine, Row, Section, View, view_of
+from cds_service.rendering.view import FAIL, OPEN, PASS, Question, Row, View, view_of
 
 _PAGE_CSS: Final = (
     "html{color-scheme:light dark;background:#fff}"
     "@media screen and (prefers-color-scheme:dark){html{background:#171c24}}"
     "body{margin:0 auto;max-width:70rem;padding:1.25rem}"
     "article+article{border-top:3px double;margin-top:2.5rem;padding-top:1.5rem;break-before:page}"
-    "@page{margin:14mm}@media print{html{font-size:75%}body{padding:0;max-width:none}}"
+    "@media print{html{font-size:75%}body{padding:0;max-width:none}"
+    "article+article{border:0;margin:0;padding:0}}"
 )
-_SPOKEN: Final = {PASS: "passes", FAIL: "against", OPEN: "open"}
 
 
 @cache
@@ -34,9 +35,9 @@ def stylesheet() -> str:
     return files("cds_service.rendering").joinpath("report.css").read_text(encoding="utf-8")
 
 
-def page_style() -> str:
-    """The whole style of a page, as it stands in it; its hash may be named in a Content-Security-Policy."""
-    return stylesheet() + _PAGE_CSS
+def page_style(views: Sequence[View]) -> str:
+    """The whole style of a page of these views, as it stands in it; a Content-Security-Policy may name its hash."""
+    return stylesheet() + _PAGE_CSS + paper_rules(views)
 
 
 def render_html(assessments: Sequence[Assessment]) -> str:
@@ -49,133 +50,148 @@ def page(views: Sequence[View]) -> str:
     title = "Trial assessment"
     if views:
         title = f"{views[0].trial_id}: {views[0].status_words}, as of {views[0].as_of}"
-    body = "".join(article(view, level=1) for view in views) or "<p>No trial was assessed.</p>"
+    body = "".join(_sheet(view, number) for number, view in enumerate(views))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_t(title)}</title>\n<style>{page_style()}</style>\n</head>\n"
-        f"<body>\n<main>{body}</main>\n</body>\n</html>\n"
+        f"<title>{escaped(title)}</title>\n<style>{page_style(views)}</style>\n</head>\n"
+        f"<body>\n<main>{body or '<p>No trial was assessed.</p>'}</main>\n</body>\n</html>\n"
     )
 
 
 def article(view: View, *, level: int = 2) -> str:
-    """One assessment as an `<article>`, its title a heading of that level."""
+    """One assessment as an `<article>` to stand in another page, its title a heading of that level."""
+    return _article(view, level, "assessment", "")
+
+
+def _sheet(view: View, number: int) -> str:
+    """One assessment of a page of its own: with ids to jump to, and its own running heads on paper."""
+    return _article(view, 1, f"assessment sheet{number}", f"a{number}-")
+
+
+def _article(view: View, level: int, css: str, anchor: str) -> str:
     heading, sub = f"h{level}", f"h{level + 1}"
     parts = [
-        f'<article class="assessment" lang="en"><header><{heading}>{_t(view.trial_title)}</{heading}>',
-        f'<p class="soft">{_t(_identity(view))}</p></header>',
-        _banner(view),
-        _list(view.warnings, "warnings", "warning", "Warnings"),
-        _list(view.notes, "notes", "note", "Notes"),
-        *(_section(section, sub) for section in view.sections),
-        _block(
-            "Questions for the study coordinator",
-            sub,
-            (f"{_short(r.id)}: {r.question}" for r in view.questions()),
-        ),
-        _block("Missing data: draft orders to prepare, only after research consent", sub, view.orders()),
-        _account(view, sub),
-        f'<footer><p class="soft">{_t(words.DISCLAIMER)}</p></footer></article>',
+        f'<article class="{css}" lang="en"><header><{heading}>{escaped(view.trial_title)}</{heading}>',
+        f'<p class="soft">{escaped(_identity(view))}</p></header>',
+        _banner(view, anchor),
+        list_html(view.warnings, "warnings", "warning", "Warnings"),
+        list_html(view.notes, "notes", "note", "Notes"),
+        _contents(view, anchor),
+        *(section_html(section, sub, anchor) for section in view.sections),
+        _questions(view, level + 1, anchor),
+        _missing(view, sub, anchor),
+        _data(view, sub, anchor),
+        _provenance(view, sub, anchor),
+        f'<footer><p class="soft">{escaped(words.DISCLAIMER)}</p>',
+        '<p class="signature">Reviewed by <span></span> on <span></span></p></footer></article>',
     ]
     return "\n".join(part for part in parts if part)
 
 
 def _identity(view: View) -> str:
     version = f", version {view.trial_version}" if view.trial_version else ""
-    return f"{view.trial_id}{version} · {view.patient} · as of {view.as_of}"
+    return f"{view.nct or view.trial_id}{version} · {view.patient} · screening day {view.as_of}"
 
 
-def _banner(view: View) -> str:
+def _banner(view: View, anchor: str) -> str:
     counts = view.counts()
     total = sum(counts.values())
     tally = (
         f"{counts[PASS]} of {total} rows pass, {counts[FAIL]} against, {counts[OPEN]} open." if total else ""
     )
-    against = "".join(f"<li>{_t(row.id)}: {_t(row.text)}</li>" for row in view.against())
+    against = "".join(f"<li>{_reason(row, anchor)}</li>" for row in view.against())
     reasons = f"<p>Because of:</p><ul>{against}</ul>" if against else ""
     return (
-        f'<div class="banner {_t(view.status)}"><p><strong>{_t(view.status_words)}</strong></p>'
-        f"<p>{_t(view.status_meaning)} {_t(tally)}</p>{reasons}</div>"
+        f'<div class="banner {escaped(view.status)}"><p><strong>{escaped(view.status_words)}</strong></p>'
+        f"<p>{escaped(view.status_meaning)} {escaped(tally)}</p>{reasons}</div>"
     )
 
 
-def _section(section: Section, sub: str) -> str:
-    rows = "".join(_row(row) for row in section.rows)
-    label = f"{section.title} ({len(section.rows)})"
-    # Roles stated, because the narrow layout's `display: block` would otherwise hide that it is a table.
-    return (
-        f'<section><{sub}>{_t(label)}</{sub}><table role="table" aria-label="{_t(section.title)}">'
-        '<thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">Row</th>'
-        '<th role="columnheader" scope="col">Criterion</th>'
-        '<th role="columnheader" scope="col">Verdict, reason and evidence</th></tr></thead>'
-        f'<tbody role="rowgroup">{rows}</tbody></table></section>'
+def _reason(row: Row, anchor: str) -> str:
+    text = escaped(f"{row.id}: {row.text}")
+    return f'<a href="#{row_anchor(anchor, row.id)}">{text}</a>' if anchor else text
+
+
+def _contents(view: View, anchor: str) -> str:
+    """Where to jump to, for keyboards and narrow screens."""
+    if not anchor or not view.sections:
+        return ""
+    targets = [(section.kind, section.title) for section in view.sections]
+    targets += [("questions", "Questions")] if view.questions() else []
+    targets += [("missing", words.MISSING)] if view.missing() else []
+    targets += [("data", "Data used")] if view.data else []
+    targets += [("provenance", "Provenance")]
+    links = "".join(f'<li><a href="#{anchor}{name}">{escaped(label)}</a></li>' for name, label in targets)
+    return f'<nav class="contents" aria-label="Parts of this assessment"><ul>{links}</ul></nav>'
+
+
+def _questions(view: View, level: int, anchor: str) -> str:
+    asked = view.questions()
+    groups = [
+        (words.QUESTIONS_OPEN, [q for q in asked if not q.confirm]),
+        (words.QUESTIONS_CONFIRM, [q for q in asked if q.confirm]),
+    ]
+    body = "".join(
+        f"<h{level + 1}>{escaped(title)} ({len(group)})</h{level + 1}>{_question_list(group)}"
+        for title, group in groups
+        if group
     )
+    return _section("questions", words.QUESTIONS, body, f"h{level}", anchor)
 
 
-def _row(row: Row, *, part: bool = False) -> str:
-    css = f"{row.outcome} part" if part else row.outcome
-    own = (
-        f'<tr role="row" class="{css}" data-criterion="{_t(row.id)}">'
-        f'<td role="cell" class="id">{_t(_short(row.id))}</td>'
-        f'<th role="rowheader" scope="row" class="text">{_t(row.text)}</th>'
-        f'<td role="cell">{_verdict(row)}{_details(row)}</td></tr>'
+def _question_list(group: Iterable[Question]) -> str:
+    items = (
+        f'<li><b class="id">{escaped(question.row)}</b> '
+        f'<span>{escaped(question.text)}</span> <span class="answer"></span></li>'
+        for question in group
     )
-    return own + "".join(_row(each, part=True) for each in row.parts)
+    return f'<ul class="questions">{"".join(items)}</ul>'
 
 
-def _verdict(row: Row) -> str:
-    said = [part for part in (row.likely, row.why) if part]
-    why = f' <span class="why">{_t(": ".join(said))}</span>' if said else ""
-    spoken = f'<span class="unseen"> ({_SPOKEN[row.outcome]})</span>'
-    return f'<p><span class="verdict">{_t(row.verdict)}</span>{spoken}{why}</p>'
-
-
-def _details(row: Row) -> str:
-    evidence = "".join(f"<li>{_evidence(entry)}</li>" for entry in row.evidence)
-    shown = f'<ul class="evidence">{evidence}</ul>' if evidence else ""
-    return shown + _list(row.notes, "notes", "note", "Notes")
-
-
-def _evidence(entry: EvidenceLine) -> str:
-    subject = _t(": ".join(part for part in (entry.display, entry.value) if part))
-    day = f'<span class="date">{_t(entry.date)}</span>' if entry.date else ""
-    shown = ", ".join(part for part in (subject, day, _t(entry.status)) if part)
-    return f"{shown} <code>{_t(entry.reference)}</code>" if entry.reference else shown
-
-
-def _account(view: View, sub: str) -> str:
-    data = "".join(
-        f"<dt>{_t(line.resource_type)}</dt><dd>{line.count}, {_t(line.state_text())}</dd>"
-        for line in view.data
+def _missing(view: View, sub: str, anchor: str) -> str:
+    items = "".join(
+        f'<li><b class="id">{escaped(row.short_id)}</b> <span>{escaped(f"{row.text}: {row.why}")}'
+        f"{list_html(row.suggestions, 'orders', 'order', 'Draft orders')}</span></li>"
+        for row in view.missing()
     )
-    provenance = "".join(f"<dt>{_t(key)}</dt><dd>{_t(value)}</dd>" for key, value in view.provenance)
-    blocks = []
-    if data:
-        blocks.append(f"<section><{sub}>Data used</{sub}><dl>{data}</dl></section>")
-    if provenance:
-        blocks.append(f"<section><{sub}>Provenance</{sub}><dl>{provenance}</dl></section>")
-    return "\n".join(blocks)
+    advice = (
+        f'<p class="soft">{escaped(words.MISSING_ORDERS)}</p>'
+        if any(row.suggestions for row in view.missing())
+        else ""
+    )
+    body = f'{advice}<ul class="missing">{items}</ul>' if items else ""
+    return _section("missing", words.MISSING, body, sub, anchor)
 
 
-def _block(title: str, sub: str, entries: Iterable[str]) -> str:
-    items = "".join(f"<li>{_t(entry)}</li>" for entry in entries)
-    return f"<section><{sub}>{_t(title)}</{sub}><ul>{items}</ul></section>" if items else ""
+def _data(view: View, sub: str, anchor: str) -> str:
+    """What could not be had first, in full; what came completely in one line each."""
+    lacking = [line for line in view.data if line.state != "complete"]
+    came = [
+        f"{line.resource_type} {line.count}" for line in view.data if line.state == "complete" and line.count
+    ]
+    none = [line.resource_type for line in view.data if line.state == "complete" and not line.count]
+    entries = [(line.resource_type, f"{line.count}, {line.state_text()}") for line in lacking]
+    entries += [("Complete", ", ".join(came))] if came else []
+    entries += [("Complete, with no entry", ", ".join(none))] if none else []
+    return _section("data", "Data used", _terms(entries), sub, anchor)
 
 
-def _list(entries: Sequence[str], css: str, item_css: str, label: str) -> str:
-    items = "".join(_items(entries, item_css))
-    return f'<ul class="{css}" aria-label="{label}">{items}</ul>' if items else ""
+def _provenance(view: View, sub: str, anchor: str) -> str:
+    version = f"{view.trial_id} {view.trial_version}".strip()
+    entries = [("Screening day", view.as_of), ("Trial package", version)]
+    entries += [("Registry", view.registry)] if view.registry else []
+    entries += [(words.word_for(words.PROVENANCE, key), value) for key, value in view.provenance]
+    if view.parameters:
+        entries += [("Parameters", "; ".join(f"{name} = {value}" for name, value in view.parameters))]
+    return _section("provenance", "Provenance", _terms(entries), sub, anchor)
 
 
-def _items(entries: Sequence[str], css: str) -> Iterator[str]:
-    for entry in entries:
-        yield f'<li class="{css}">{_t(entry)}</li>'
+def _section(name: str, title: str, body: str, sub: str, anchor: str) -> str:
+    own = f' id="{anchor}{name}"' if anchor else ""
+    return f"<section{own}><{sub}>{escaped(title)}</{sub}>{body}</section>" if body else ""
 
 
-def _short(criterion_id: str) -> str:
-    return criterion_id.partition("-")[0]
-
-
-def _t(text: str) -> str:
-    """Text made safe for element content and quoted attributes."""
-    return escape(printable(text), quote=True)
+def _terms(entries: Sequence[tuple[str, str]]) -> str:
+    terms = "".join(f"<dt>{escaped(term)}</dt><dd>{escaped(said)}</dd>" for term, said in entries)
+    return f"<dl>{terms}</dl>" if terms else ""

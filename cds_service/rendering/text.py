@@ -40,12 +40,11 @@ def render_view(view: View, width: int = WIDTH) -> str:
         lines += ["", section.title, "-" * len(section.title)]
         for row in section.rows:
             lines += _row(row, width)
-    lines += _block("Questions for the study coordinator", _questions(view), width)
-    lines += _block(
-        "Missing data: draft orders to prepare, only after research consent", view.orders(), width
-    )
+    lines += _block(words.QUESTIONS, _questions(view, confirm=False), width)
+    lines += _block(words.QUESTIONS_CONFIRM, _questions(view, confirm=True), width)
+    lines += _block(f"{words.MISSING}. {words.MISSING_ORDERS}", _missing(view), width)
     lines += _block("Data used", _data(view), width)
-    lines += _block("Provenance", (f"{key}: {value}" for key, value in view.provenance), width)
+    lines += _block("Provenance", _provenance(view), width)
     lines += ["", *textwrap.wrap(words.DISCLAIMER, width)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -67,7 +66,7 @@ def _head(view: View, width: int) -> list[str]:
 
 def _row(row: Row, width: int, indent: str = "") -> Iterator[str]:
     body = indent + " " * (_ID_WIDTH + 4)
-    label = row.id.partition("-")[0]
+    label = row.short_id
     first = f"{indent}{MARK[row.outcome]} {label:<{_ID_WIDTH}}  "
     yield from _wrap(row.text, width, body, first)
     verdict = row.verdict + (f", {row.likely}" if row.likely else "") + (f": {row.why}" if row.why else "")
@@ -87,9 +86,25 @@ def evidence_text(evidence: EvidenceLine) -> str:
     return f"{known} [{evidence.reference}]" if evidence.reference else known
 
 
-def _questions(view: View) -> Iterator[str]:
-    for row in view.questions():
-        yield f"{row.id.partition('-')[0]}: {row.question}"
+def _questions(view: View, *, confirm: bool) -> Iterator[str]:
+    for question in view.questions():
+        if question.confirm is confirm:
+            yield f"{question.row}: {question.text}"
+
+
+def _missing(view: View) -> Iterator[str]:
+    for row in view.missing():
+        orders = f" [draft order: {'; '.join(row.suggestions)}]" if row.suggestions else ""
+        yield f"{row.short_id} {row.text}: {row.why}{orders}"
+
+
+def _provenance(view: View) -> Iterator[str]:
+    if view.registry:
+        yield f"registry: {view.registry}"
+    for key, value in view.provenance:
+        yield f"{key}: {value}"
+    if view.parameters:
+        yield "parameters: " + "; ".join(f"{name} = {value}" for name, value in view.parameters)
 
 
 def _data(view: View) -> Iterator[str]:

@@ -7,6 +7,7 @@ another shape.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -14,6 +15,11 @@ from typing import Any, Final
 from cds_service.errors import InputError
 from cds_service.rendering import words
 from cds_service.rendering.trial_words import NO_WORDS, TrialWords
+
+# Reasons that say that something is not on record, or not in a state in which it can be used.
+_MISSING: Final = frozenset(
+    {"missing-data", "stale-data", "preliminary-only", "not-offered", "retrieval-failed"}
+)
 
 KINDS: Final = ("headline", "inclusion", "exclusion")
 PASS, FAIL, OPEN = "pass", "fail", "open"
@@ -32,7 +38,10 @@ class EvidenceLine:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the protocol, or one part of a composite row. `outcome`: pass, fail or open."""
+    """One row of the protocol, or one part of a composite row. `outcome`: pass, fail or open.
+
+    `missing`: what it needs is not on record, or not usable.
+    """
 
     id: str
     kind: str
@@ -48,6 +57,12 @@ class Row:
     suggestions: tuple[str, ...] = ()
     parts: tuple[Row, ...] = ()
     repeats: bool = False
+    missing: bool = False
+
+    @property
+    def short_id(self) -> str:
+        """`EX08a` of `EX08a-HepatitisB`."""
+        return self.id.partition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,15 @@ class Section:
     kind: str
     title: str
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to ask, and the row that it answers. `confirm`: nothing was found, the patient is to confirm it."""
+
+    row: str
+    text: str
+    confirm: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +103,7 @@ class View:
     """All that a rendering shows of one assessment."""
 
     trial_id: str
+    nct: str
     trial_version: str
     trial_title: str
     patient: str
@@ -92,6 +117,8 @@ class View:
     sections: tuple[Section, ...]
     data: tuple[DataLine, ...]
     provenance: tuple[tuple[str, str], ...]
+    registry: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
 
     def criteria(self) -> Iterable[Row]:
         """Every single criterion, parts instead of their composite row."""
@@ -107,13 +134,26 @@ class View:
         """The criteria nobody can answer from the record yet."""
         return [row for row in self.criteria() if row.outcome == OPEN and not row.repeats]
 
-    def questions(self) -> list[Row]:
-        """The open criteria that have a question for the study team; one question is asked once."""
-        return _once(row for row in self.open_rows() if row.question)
+    def questions(self) -> list[Question]:
+        """What to ask: of open rows first, those that block a decision before the others; then what to confirm.
 
-    def orders(self) -> list[str]:
-        """The suggested draft orders, each once."""
-        return list(dict.fromkeys(order for row in self.criteria() for order in row.suggestions))
+        A question that several rows share (that of the infections) says what it is about.
+        """
+        asked = [row for row in self.criteria() if row.question and not row.repeats]
+        asked.sort(key=lambda row: (row.outcome != OPEN, row.tier != "A"))
+        shared = Counter(row.question for row in asked)
+        return [
+            Question(
+                row.short_id,
+                f"{row.text}: {row.question}" if shared[row.question] > 1 else row.question,
+                row.outcome != OPEN,
+            )
+            for row in asked
+        ]
+
+    def missing(self) -> list[Row]:
+        """The open criteria that lack data, with the tests that may be ordered for them."""
+        return [row for row in self.open_rows() if row.missing or row.suggestions]
 
     def counts(self) -> dict[str, int]:
         """How many of the protocol's rows pass, fail and stay open."""
@@ -134,6 +174,7 @@ def _view(assessment: Mapping[str, Any], trial_words: TrialWords) -> View:
     status = str(assessment["status"])
     return View(
         trial_id=str(trial["id"]),
+        nct=trial_words.nct,
         trial_version=str(trial.get("version") or ""),
         trial_title=str(trial.get("title") or trial["id"]),
         patient=str(assessment["patient"]),
@@ -147,6 +188,8 @@ def _view(assessment: Mapping[str, Any], trial_words: TrialWords) -> View:
         sections=_sections(assessment["criteria"], trial_words),
         data=tuple(_data_line(name, entry) for name, entry in (assessment.get("data") or {}).items()),
         provenance=tuple((str(k), str(v)) for k, v in (assessment.get("provenance") or {}).items()),
+        registry=trial_words.registry,
+        parameters=trial_words.parameters,
     )
 
 
@@ -172,7 +215,8 @@ def _sections(criteria: Sequence[Mapping[str, Any]], trial_words: TrialWords) ->
 def _row(criterion: Mapping[str, Any], trial_words: TrialWords) -> Row:
     kind, status = str(criterion["kind"]), str(criterion["status"])
     basis = criterion.get("basis")
-    reasons = [words.word_for(words.REASON, reason) for reason in _strings(criterion.get("reasons"))]
+    codes = _strings(criterion.get("reasons"))
+    reasons = [words.word_for(words.REASON, reason) for reason in codes]
     why = reasons or ([words.word_for(words.BASIS, str(basis))] if basis else [])
     likely = criterion.get("likely")
     return Row(
@@ -189,6 +233,7 @@ def _row(criterion: Mapping[str, Any], trial_words: TrialWords) -> Row:
         question=str(criterion.get("question") or ""),
         suggestions=tuple(_order(order) for order in criterion.get("suggestions") or ()),
         repeats=str(criterion["id"]) in trial_words.repeats,
+        missing=not _MISSING.isdisjoint(codes),
     )
 
 
@@ -260,13 +305,3 @@ def _strings(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError("a list of strings was expected")
     return tuple(str(item) for item in value)
-
-
-def _once(rows: Iterable[Row]) -> list[Row]:
-    seen: set[str] = set()
-    kept = []
-    for row in rows:
-        if row.question not in seen:
-            seen.add(row.question)
-            kept.append(row)
-    return kept

@@ -77,6 +77,19 @@ DATA_STATE: Final[Mapping[str, str]] = {
     "pending": "not asked for: not needed so far",
 }
 
+PROVENANCE: Final[Mapping[str, str]] = {
+    "cql": "Logic (CQL)",
+    "elm": "Compiled logic (ELM)",
+    "valueSets": "Value sets",
+    "engine": "Engine",
+}
+
+QUESTIONS: Final = "Questions for the study coordinator"
+QUESTIONS_OPEN: Final = "Not answered by the record"
+QUESTIONS_CONFIRM: Final = "No record found: confirm with the patient"
+MISSING: Final = "Missing data"
+MISSING_ORDERS: Final = "Tests are draft orders to prepare, only after research consent."
+
 DISCLAIMER: Final = (
     "Pre-screening aid on routine data. It does not determine eligibility: the study team does, "
     "with the patient and the source documents."

@@ -151,7 +151,7 @@ def _fragment(views: Sequence[View]) -> Response:
 
 
 def _page(views: Sequence[View]) -> Response:
-    digest = b64encode(sha256(html.page_style().encode()).digest()).decode()
+    digest = b64encode(sha256(html.page_style(views).encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
     return _with_policy(Response(html.page(views), content_type="text/html; charset=utf-8"), policy)
 

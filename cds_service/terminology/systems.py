@@ -33,6 +33,7 @@ QUALITATIVE_RESULT = f"{CANONICAL}/CodeSystem/qualitative-result"
 READING_PROBLEM = f"{CANONICAL}/CodeSystem/reading-problem"
 DERIVATION = f"{CANONICAL}/CodeSystem/derivation"
 DRUG_CLASS = f"{CANONICAL}/CodeSystem/drug-class"
+PARTICIPATION = f"{CANONICAL}/CodeSystem/participation"
 # Sources of ConceptMap groups whose "codes" are normalised texts, not codes.
 RESULT_TEXT = f"{CANONICAL}/CodeSystem/result-text"
 UNIT_TEXT = f"{CANONICAL}/CodeSystem/unit-text"

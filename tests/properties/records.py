@@ -41,6 +41,7 @@ from tests.builders import (
     serology,
     service_request,
     snomed,
+    value_coded,
     value_text,
     weight,
 )
@@ -118,6 +119,13 @@ POOL: Final[list[Resource]] = [
     consent(status="rejected"),
     attestation({"IN05-NoPregnancyAgreement": "yes", "EX04-OtherInterferingDisease": "no"}),
     attestation({"EX13b-Tracheostomy": "no", "IN03-AlsfrsR": "yes"}, on="2026-06-01"),
+    condition(snomed("866041003"), recorded="2026-03-01"),
+    condition(snomed("30506002"), recorded="2026-04-01"),
+    condition(cid10("O80"), onset="2026-02-01"),
+    observation("63895-7", value_coded(snomed("373067005")), on="2025-11-01"),
+    observation("63895-7", value_coded(snomed("373066001")), on="2025-09-01"),
+    condition(icd10cm("Z00.6"), recorded="2026-03-01"),
+    condition(snomed("443729008"), recorded="2026-03-01"),
 ]
 # A study with a subject in it: two resources that go together.
 _STUDY: Final = research_study("study-1", "NCT02917681")

@@ -35,6 +35,7 @@ from tests.builders import (
     serology,
     service_request,
     snomed,
+    value_coded,
     value_integer,
     value_quantity,
     woman,
@@ -51,6 +52,7 @@ HBV, HCV, HIV, HTLV, SYP = (
 )
 PRG, TRA = "EX10a-Pregnancy", "EX13b-Tracheostomy"
 IMM = "EX09-Immunosuppressant"
+TRI, BF = "EX12-OtherTrial", "EX10b-Breastfeeding"
 LFT, CRE = "EX06-AstAlt", "EX07-Creatinine"
 CEL, AI, MPN, MDS = (
     "EX01-PriorCellTherapy",
@@ -160,6 +162,11 @@ def tacrolimus_by(route: Json) -> Resource:
     return minimal(
         medication_request(rxnorm("42316"), dosageInstruction=[{"route": concept(route)}], text="FK506")
     )
+
+
+def answered(answer: str) -> Callable[[Json], Resource]:
+    """A woman's Observation with this answer (SNOMED CT)."""
+    return lambda code: woman(observation(code, value_coded(snomed(answer)), on="2026-06-01"))
 
 
 SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
@@ -320,17 +327,21 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
     ("ImmunodeficiencyReviewDx", IMD, recorded, "unknown"),
     ("AspleniaReviewDx", IMD, recorded, "unknown"),
     ("ImmunodeficiencyExclude", IMD, recorded, "not-met"),
-    "ImmunoglobulinGHint",
-    IMD,
-    lambda code: minimal(observation(code, value_quantity(300, "mg/dL"), interpretation_code="L")),
-    "unknown",
+    (
+        "ImmunoglobulinGHint",
+        IMD,
+        lambda code: minimal(observation(code, value_quantity(300, "mg/dL"), interpretation_code="L")),
+        "unknown",
+    ),
     ("SubstanceUseDisorderDx", SUD, recorded, "met"),
     ("SubstanceUseDisorderDx", SUD, resolved, "unknown"),
     ("SubstanceUseRemission", SUD, recorded, "unknown"),
-    "SubstanceUseRemission",
-    SUD,
-    lambda code: minimal(condition(code, clinical="remission", recorded="2024-03-01")),
-    "not-met",
+    (
+        "SubstanceUseRemission",
+        SUD,
+        lambda code: minimal(condition(code, clinical="remission", recorded="2024-03-01")),
+        "not-met",
+    ),
     ("SubstanceUseHint", SUD, condition_or_drug, "unknown"),
     ("SubstanceFindingHint", SUD, recorded, "unknown"),
     ("SubstanceTreatmentHint", SUD, condition_or_drug, "unknown"),
@@ -339,6 +350,12 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
     ("DrugScreenHint", SUD, with_result("neg"), "not-met"),
     ("NicotineCaffeineExclude", SUD, recorded, "not-met"),
     ("SubstanceUseDecoysExclude", SUD, recorded, "not-met"),
+    ("TrialParticipationHint", TRI, recorded, "unknown"),
+    ("TrialCompletedNotParticipating", TRI, recorded, "not-met"),
+    ("BreastfeedingDx", BF, of_a_woman, "met"),
+    ("BreastfeedingObservation", BF, answered("373066001"), "met"),
+    ("BreastfeedingObservation", BF, answered("373067005"), "not-met"),
+    ("BreastfeedingStoppedOrNotExclude", BF, of_a_woman, "not-met"),
 ]
 
 

@@ -25,6 +25,7 @@ from tests.trials import (
     test_edge_cases_infections,
     test_edge_cases_labs,
     test_edge_cases_medications,
+    test_edge_cases_participation,
     test_edge_cases_people,
     test_edge_cases_pregnancy,
 )
@@ -35,6 +36,7 @@ from tests.trials.make_vignettes import Vignette, vignettes
 MODULES = (
     test_edge_cases_headline,
     test_edge_cases_function,
+    test_edge_cases_participation,
     test_edge_cases_people,
     test_edge_cases_labs,
     test_edge_cases_infections,

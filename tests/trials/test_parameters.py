@@ -84,7 +84,6 @@ DEFAULTS: Final[dict[str, Any]] = {
 AWAITED: Final = frozenset(
     {
         "cpapIs",
-        "researchSubjectFeedComplete",
     }
 )
 

@@ -173,6 +173,43 @@ def test_the_newest_day_passes_over_what_has_none() -> None:
     assert newest_day([], AS_OF) is None
 
 
+@pytest.mark.parametrize(
+    ("period", "day"),
+    [
+        ({"start": "2026-05-01", "end": "2026-06-01"}, date(2026, 6, 1)),
+        ({"start": "2026-05-01", "end": "2026-06-15"}, date(2026, 6, 15)),
+        ({"start": "2026-05-01", "end": "2027-06-15"}, date(2026, 5, 1)),
+        ({"end": "2027-06-15"}, date(2027, 6, 15)),
+        ({"start": "2026-07-01", "end": "2027-06-15"}, date(2026, 7, 1)),
+        ({"start": 5, "end": "2027-06-15"}, date(2027, 6, 15)),
+    ],
+)
+def test_what_ends_after_the_day_speaks_of_its_beginning(period: dict[str, Any], day: date) -> None:
+    subject = {"resourceType": "ResearchSubject", "period": period}
+    assert newest_day([subject], date(2026, 6, 15)) == day
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"),
+    [
+        (
+            {"resourceType": "ResearchStudy", "id": "r", "title": "A trial", "category": [{"text": "x"}]},
+            "A trial",
+        ),
+        ({"resourceType": "ResearchStudy", "id": "r"}, "ResearchStudy"),
+        ({"resourceType": "ResearchSubject", "id": "r", "study": {"display": "A trial"}}, "A trial"),
+        (
+            {"resourceType": "ResearchSubject", "id": "r", "study": {"reference": "ResearchStudy/x"}},
+            "ResearchSubject",
+        ),
+        ({"resourceType": "ResearchSubject", "id": "r", "study": 5}, "ResearchSubject"),
+    ],
+)
+def test_studies_are_shown_by_their_title(resource: dict[str, Any], words: str) -> None:
+    (item,) = present([resource], RECORD, NAMES, AS_OF)
+    assert item.display == words
+
+
 def test_an_unknown_modifier_is_seen() -> None:
     assert has_unknown_modifier(
         observation(meta={"tag": [{"system": DERIVATION, "code": "unknown-modifier"}]})

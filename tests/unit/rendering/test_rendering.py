@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
@@ -15,12 +16,15 @@ from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Evidence, Ver
 from cds_service.errors import InputError
 from cds_service.records.record import Acquired
 from cds_service.rendering import render_html, render_text, words
+from cds_service.rendering.html import article, stylesheet
+from cds_service.rendering.paper import paper_rules
 from cds_service.rendering.trial_words import words_of
-from cds_service.rendering.view import FAIL, OPEN, PASS, View, outcome_of, view_of
+from cds_service.rendering.view import FAIL, OPEN, PASS, Question, View, outcome_of, view_of
 from tests.unit.sandbox.wards import trial
 
 ALT = Order("1742-6", "http://loinc.org", "ALT")
 EVIDENCE = Evidence("Observation/9", "ALSFRS-R total", "28 {score}", "2026-06-01", "final")
+KINDS_OF_VERDICT = ("pass", "unconfirmed", "fail", "open")
 DEFAULTS = {
     "H1-Condition": Verdict(MET, "explicit", evidence=(EVIDENCE,)),
     "IN01-Age": Verdict(UNKNOWN, reasons=("partial-date",), likely="met", question="Exact date of birth?"),
@@ -237,7 +241,7 @@ def test_the_page_holds_what_the_text_holds() -> None:
         "likely met: a date is incomplete",
         "ALSFRS-R total: 28 {score}, 2026-06-01, final",
         "Observation/9",
-        "EX01b: Ever treated?",
+        "EX01b Ever treated?",
         "ALT (1742-6)",
         "0, could not be fetched (timeout)",
         "sha256:abc",
@@ -301,3 +305,154 @@ def test_the_registry_warning_stands_first_until_the_site_has_confirmed() -> Non
     confirmed = trial().configured(recruiting_confirmed=date(2026, 5, 1), contact=None, parameters={})
     assert view(assessment()).warnings[0].startswith("Registry status UNKNOWN")
     assert len(view(replace(assessment(), trial=confirmed)).warnings) == 1
+
+
+def test_questions_of_open_rows_come_first_then_what_the_patient_is_to_confirm() -> None:
+    changed = {"EX01a-This": Verdict(NOT_MET, "no-evidence", question="Any of this?")}
+    shown = view(assessment(changed=changed))
+    assert shown.questions() == [
+        Question("IN01", "Exact date of birth?", confirm=False),
+        Question("EX01b", "Ever treated?", confirm=False),
+        Question("EX01a", "Any of this?", confirm=True),
+    ]
+    html = render_html([assessment(changed=changed)])
+    assert html.index("Ever treated?") < html.index(words.QUESTIONS_CONFIRM) < html.index("Any of this?")
+    text = render_text([assessment(changed=changed)])
+    heading = text.index(f"{words.QUESTIONS_CONFIRM}\n---")
+    assert text.index("Ever treated?") < heading < text.index("Any of this?")
+
+
+def test_what_blocks_a_decision_is_asked_before_what_does_not() -> None:
+    json = assessment().to_json()
+    next(row for row in json["criteria"] if row["id"] == "IN01-Age")["tier"] = "C"
+    assert [question.row for question in view_of(json).questions()] == ["EX01b", "IN01"]
+
+
+def test_a_question_that_rows_share_says_what_it_is_about() -> None:
+    same = Verdict(UNKNOWN, reasons=("missing-data",), question="Is it there?")
+    shown = view(assessment(changed={"EX01a-This": same, "EX01b-That": same}))
+    assert [q.text for q in shown.questions()][1:] == [
+        "This infection: Is it there?",
+        "That infection: Is it there?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "missing"),
+    [
+        ("missing-data", True),
+        ("stale-data", True),
+        ("preliminary-only", True),
+        ("not-offered", True),
+        ("retrieval-failed", True),
+        ("needs-clinician", False),
+        ("conflicting-data", False),
+        ("boundary", False),
+    ],
+)
+def test_missing_data_is_what_is_not_on_record(reason: str, missing: bool) -> None:
+    verdict = Verdict(UNKNOWN, reasons=(reason,))
+    shown = view(assessment(changed={"EX01b-That": verdict}))
+    assert ("EX01b-That" in [row.id for row in shown.missing()]) is missing
+
+
+def test_missing_data_stand_with_their_reason_and_the_tests_to_order() -> None:
+    page = " ".join(Page(render_html([assessment()])).words)
+    assert "That infection: no result on record" in page
+    assert words.MISSING_ORDERS in page
+    without = Verdict(UNKNOWN, reasons=("missing-data",))
+    html = render_html([assessment(changed={"EX01b-That": without})])
+    assert words.MISSING in html
+    assert words.MISSING_ORDERS not in html
+    decided = Verdict(NOT_MET, "explicit")
+    assert 'id="a0-missing"' not in render_html([assessment(changed={"EX01b-That": decided})])
+    text = render_text([assessment()])
+    assert "EX01b That infection: no result on record [draft order: ALT (1742-6)]" in text
+
+
+def test_the_data_that_could_not_be_had_stand_alone_and_the_rest_in_short() -> None:
+    data = {
+        "Condition": Acquired("complete", 3, None),
+        "Consent": Acquired("complete", 0, None),
+        "Observation": Acquired("truncated", 7, None),
+    }
+    page = "|".join(Page(render_html([assessment(data=data)])).words)
+    assert "Observation|7, incomplete: more exists than was sent" in page
+    assert "Complete|Condition 3|Complete, with no entry|Consent" in page
+
+
+def test_provenance_names_day_trial_registry_logic_and_parameters() -> None:
+    base = assessment()
+    configured = trial().configured(
+        recruiting_confirmed=date(2026, 5, 1),
+        contact=None,
+        parameters={
+            "minAge": 18,
+            "compute": True,
+            "states": [],
+            "equations": ["A", "B"],
+            "limits": {"low": 1},
+        },
+    )
+    for shown in (
+        "|".join(Page(render_html([replace(base, trial=configured)])).words),
+        " ".join(render_text([replace(base, trial=configured)], width=400).split()),
+    ):
+        for expected in (
+            "2026-06-15",
+            "sha256:abc",
+            "NCT00000000, status UNKNOWN, last verified 2016, https://example.org",
+            "recruitment confirmed by the site on 2026-05-01",
+            "compute = true; equations = A, B; limits = {low: 1}; minAge = 18; states = none",
+        ):
+            assert expected in shown, expected
+    assert "recruitment not confirmed by the site" in render_html([base])
+
+
+def test_every_link_of_the_page_leads_to_a_place_in_it() -> None:
+    failed = {"IN01-Age": Verdict(NOT_MET, "explicit"), "EX01a-This": Verdict(MET, "explicit")}
+    page = Page(render_html([assessment("excluded", failed), assessment("excluded", failed)]))
+    places = [attributes["id"] for _, attributes in page.seen if "id" in attributes]
+    assert len(places) == len(set(places)), "an id stands twice"
+    links = [str(attributes["href"]) for tag, attributes in page.seen if tag == "a"]
+    assert {"#a0-IN01-Age", "#a0-EX01a-This", "#a1-missing", "#a1-provenance"} <= set(links)
+    assert {link[1:] for link in links} <= set(places)
+
+
+def test_an_article_for_another_page_has_no_ids_and_no_links() -> None:
+    page = Page(article(view(assessment())))
+    assert not [attributes for tag, attributes in page.seen if tag == "a" or "id" in attributes]
+
+
+def test_no_verdict_is_told_by_colour_alone() -> None:
+    """Each verdict is a word, and the sheet puts a sign of its own before it for each of the four kinds."""
+    sheet = stylesheet()
+    signs = [
+        re.search(rf"\.{kind} \.verdict::before {{ content: \"(.)\"", sheet) for kind in KINDS_OF_VERDICT
+    ]
+    assert len({sign.group(1) for sign in signs if sign}) == len(KINDS_OF_VERDICT)
+    html = render_html([assessment()])
+    assert 'class="pass part unconfirmed" data-criterion="EX01a-This"' in html
+
+
+def test_every_sheet_of_paper_says_whose_it_is() -> None:
+    other = replace(assessment(), patient="Patient/bob")
+    html = render_html([assessment(), other])
+    for number, patient in enumerate(("ann", "bob")):
+        rule = re.search(rf"@page sheet{number}{{(.*?)}}\.sheet{number}{{", html)
+        assert rule, number
+        assert "NCT00000000" in rule[1]
+        assert f"Patient\\2f {patient}\\2c  screening day 2026\\2d 06\\2d 15" in rule[1]
+        assert "counter(page) ' of ' counter(pages)" in rule[1]
+        assert f'<article class="assessment sheet{number}"' in html
+
+
+def test_nothing_from_the_record_becomes_style() -> None:
+    nasty = "x'}</style><script>alert(1)</script>@import url(y);\\"
+    rules = paper_rules([view(replace(assessment(), patient=nasty))])
+    assert not {"<", ">", "@import", "url(", "</style"} & {
+        p for p in ("<", ">", "@import", "url(") if p in rules
+    }
+    html = render_html([replace(assessment(), patient=nasty * 20)])
+    assert html.count("</style>") == 1
+    assert not [tag for tag, _ in Page(html).seen if tag == "script"]
