@@ -88,9 +88,6 @@ PENDING: Final = frozenset(
         "EX10b-Breastfeeding",
         "EX11-Immunodeficiency",
         "EX12-OtherTrial",
-        "EX13a-Niv",
-        "EX13c-DiaphragmPacing",
         "EX14a-SubstanceUse",
-        "EX15-AlternativeFeeding",
     }
 )

@@ -24,6 +24,7 @@ from tests.trials import (
     test_edge_cases_labs,
     test_edge_cases_people,
     test_edge_cases_pregnancy,
+    test_edge_cases_support,
 )
 from tests.trials.assessing import Case, assess, criterion
 from tests.trials.criteria import CRITERIA, PENDING
@@ -36,6 +37,7 @@ MODULES = (
     test_edge_cases_labs,
     test_edge_cases_infections,
     test_edge_cases_pregnancy,
+    test_edge_cases_support,
 )
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TABLE = (Path(__file__).parent / "edge_cases.csv").read_text(encoding="utf-8")
