@@ -1,4 +1,4 @@
-"""Generate the FHIR R4 ValueSets and the code-derived ConceptMaps from the table of clinical codes.
+"""Generate the FHIR R4 ValueSets, the code-derived ConceptMaps and the drug lexicon from the table of clinical codes.
 
     python tools/generate_valuesets.py codes.csv [--out DIR] [--without SYSTEM]... [--check]
 
@@ -15,6 +15,9 @@ Membership is made explicit in each file, so that a ValueSet can be read by itse
   then Review, Ambiguous, Uncertain, Hint; then the positive sets;
 - documented SNOMED CT roots get an `is-a` filter that only a terminology server can use.
 
+Beside the table's sets stand a few of the project's own (`DERIVED_SETS`: part of the table's rows under another
+name; `PROJECT_ROWS`: codes that the table lacks), and the drug lexicon, made of the drugs' names.
+
 Errors: a bad row or a table that FHIR's compose can't express ends the run with exit code 2 and one sentence.
 Exit code 1: `--check` found committed files that differ.
 """
@@ -26,7 +29,7 @@ import csv
 import json
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,16 @@ class TableError(Exception):
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A set of the project's own: the rows of these sets with one of these names or codes."""
+
+    criterion: str
+    sources: frozenset[str]
+    names: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Row:
     criterion: str
     value_set: str
@@ -102,6 +115,55 @@ class Row:
     display: str
     status: str
     source: str
+
+
+# --- the project's own sets (clinical specification §2.8, EX09) ---------------------------------------------
+
+EX09 = "EX09-Immunosuppressant"
+DERIVED_SETS = {
+    # Their effect on the immune system outlasts the window.
+    "LongActingDepleter": Derived(
+        EX09,
+        frozenset({"ImmunosuppressantAtc", "ImmunosuppressantRxIngredient"}),
+        frozenset({"rituximab", "ocrelizumab", "alemtuzumab", "cladribine", "natalizumab"}),
+    ),
+    # RxNorm ingredients that are also sold in forms which act locally: the form or the route must be known. (ATC
+    # codes tell the form.)
+    "RouteDependentIngredient": Derived(
+        EX09,
+        frozenset({"ImmunosuppressantRxIngredient", "SystemicGlucocorticoid"}),
+        codes=frozenset(
+            {
+                "42316", "3008", "35302", "1193326",
+                "8638", "6902", "3264", "5492", "1514", "10759",
+            }
+        ),
+    ),
+    "SteroidUseStatus": Derived(EX09, frozenset({"ImmunosuppressantUseStatus"}), codes=frozenset({"Z79.52"})),
+}  # fmt: skip
+PROJECT_ROWS = [
+    Row(EX09, "SystemicRoute", systems.SNOMED, code, display, "UNVERIFIED", "FHIR R4 value set route-codes")
+    for code, display in (
+        ("26643006", "Oral route"),
+        ("34206005", "Subcutaneous route"),
+        ("37839007", "Sublingual route"),
+        ("45890007", "Transdermal route"),
+        ("47625008", "Intravenous route"),
+        ("78421000", "Intramuscular route"),
+    )
+]
+OWN_SETS = DERIVED_SETS.keys() | {row.value_set for row in PROJECT_ROWS}
+
+
+def own_rows(rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows of the project's own sets."""
+    for name, derived in DERIVED_SETS.items():
+        for row in rows:
+            if row.value_set in derived.sources and (
+                row.display in derived.names or row.code in derived.codes
+            ):
+                yield replace(row, criterion=derived.criterion, value_set=name)
+    yield from PROJECT_ROWS
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -121,6 +183,8 @@ def rows_of_value_sets(folder: Path) -> list[Row]:
     """The rows that generated ValueSets were made from (the inverse of `value_sets`, in file order)."""
     rows = []
     for path in sorted(folder.glob("*.json")):
+        if path.stem in OWN_SETS:
+            continue
         resource = json.loads(path.read_text(encoding="utf-8"))
         criterion = resource["useContext"][0]["valueCodeableConcept"]["coding"][0]["code"]
         for include in resource["compose"]["include"]:
@@ -212,10 +276,9 @@ def value_sets(rows: Sequence[Row], left_out: Container[str] = ()) -> Iterator[t
     A set of which nothing is left is still written, with no `compose`: libraries refer to it, and it holds
     no code.
     """
-    by_set: dict[str, list[Row]] = {}
+    by_set = by_value_set(rows)
     by_criterion: dict[str, list[Row]] = {}
     for row in rows:
-        by_set.setdefault(row.value_set, []).append(row)
         by_criterion.setdefault(row.criterion, []).append(row)
     for name in sorted(by_set):
         members = by_set[name]
@@ -229,6 +292,13 @@ def value_sets(rows: Sequence[Row], left_out: Container[str] = ()) -> Iterator[t
                 name, members[0].criterion, kept, exclusions(name, kept, by_criterion[members[0].criterion])
             ),
         )
+
+
+def by_value_set(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.value_set, []).append(row)
+    return found
 
 
 def value_set(name: str, criterion: str, rows: Sequence[Row], beaten: Sequence[Row]) -> dict[str, Any]:
@@ -399,6 +469,74 @@ def concept_map(
     }
 
 
+# --- the drug lexicon (clinical specification §2.9) ---------------------------------------------------------
+
+# Which sets give each term its names, and the words that the specification adds. Portuguese names that the endings
+# don't give, and plurals, stand beside them.
+DRUG_TERMS: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
+    "immunosuppressant": (
+        frozenset({"ImmunosuppressantRxIngredient", "ImmunosuppressantAtc"}),
+        (
+            "azatioprina", "metotrexato", "micofenolato", "ciclosporina", "ciclofosfamida", "talidomida",
+            "imunossupressor", "immunosuppressant",
+            "imunossupressores", "imunossupressora", "immunosuppressants", "cyclosporin", "mycophenolate",
+            "acido micofenolico", "fumarato de dimetila", "antithymocyte globulin", "globulina antitimocito",
+            "imunoglobulina antitimocito", "timoglobulina", "thymoglobulin",
+        ),
+    ),
+    "glucocorticoid": (
+        frozenset({"SystemicGlucocorticoid"}),
+        (
+            "metilprednisolona", "dexametasona", "betametasona", "hidrocortisona", "triancinolona", "corticoide",
+            "corticosteroid",
+            "corticoides", "corticosteroids", "corticosteroide", "corticosteroides",
+            "glucocorticoid", "glucocorticoids", "glicocorticoide", "glicocorticoides", "deflazacorte",
+        ),
+    ),
+    "cell-therapy": (
+        frozenset({"CellTherapyProduct"}),
+        (
+            "stem cell", "stem cells", "celulas tronco", "car t", "transplante de medula",
+            "remestemcel", "sipuleucel",
+        ),
+    ),
+}  # fmt: skip
+PORTUGUESE_ENDINGS = (
+    ("mab", "mabe"), ("cept", "cepte"), ("nib", "nibe"), ("mod", "mode"), ("limus", "limo"), ("ine", "ina"),
+    ("one", "ona"), ("ide", "ida"), ("ate", "ato"),
+)  # fmt: skip
+_SUBSTANCE_LEVEL = 7  # the length of an ATC code of a substance; shorter ones name groups
+
+
+def drug_lexicon(rows: Sequence[Row]) -> dict[str, Any]:
+    """The terms of drug texts, in the shape of lexicon.json."""
+    terms = {}
+    for term, (sources, more) in DRUG_TERMS.items():
+        names = {
+            normalise_text(row.display)
+            for row in rows
+            if row.value_set in sources and (row.system != systems.ATC or len(row.code) >= _SUBSTANCE_LEVEL)
+        }
+        terms[term] = {"phrases": sorted(names | {portuguese(name) for name in names} | set(more))}
+    return {
+        "description": "Medication texts (clinical specification 2.9): names of drugs in normalised form.",
+        "version": VERSION,
+        "terms": terms,
+    }
+
+
+def portuguese(name: str) -> str:
+    """A drug's name with the Portuguese ending of each word."""
+    return " ".join(_portuguese_word(word) for word in name.split(" "))
+
+
+def _portuguese_word(word: str) -> str:
+    for ending, other in PORTUGUESE_ENDINGS:
+        if word.endswith(ending):
+            return word.removesuffix(ending) + other
+    return word
+
+
 # --- the command --------------------------------------------------------------------------------------------
 
 
@@ -407,9 +545,13 @@ def generate(rows: Sequence[Row], *, without: Iterable[str] = ()) -> dict[str, b
     left_out = {SHORT_NAMES.get(name, name) for name in without}
     kept = [row for row in rows if row.system not in left_out]
     files = {f"valuesets/{name}.json": encode(resource) for name, resource in value_sets(rows, left_out)}
+    for name, members in by_value_set(own_rows(rows)).items():
+        shipped = [row for row in members if row.system not in left_out]
+        files[f"valuesets/{name}.json"] = encode(value_set(name, members[0].criterion, shipped, ()))
     files |= {
         f"fhir_mappings/concept_maps/{name}.json": encode(resource) for name, resource in concept_maps(kept)
     }
+    files["fhir_mappings/drug-lexicon.json"] = encode(drug_lexicon(rows))
     return files
 
 

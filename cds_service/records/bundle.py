@@ -31,7 +31,9 @@ from cds_service.records.versions import latest_versions
 
 Resource = dict[str, Any]
 # The lists of references that anything downstream follows.
-_REFERENCE_LISTS = frozenset({"hasMember", "derivedFrom", "result", "usedReference", "basedOn", "partOf"})
+_REFERENCE_LISTS = frozenset(
+    {"hasMember", "derivedFrom", "result", "usedReference", "basedOn", "partOf", "ingredient"}
+)
 
 
 def read_bundle(
@@ -219,15 +221,14 @@ def _identified(entry: Entry, originals: dict[int, Mapping[str, Any]]) -> Resour
 
 
 def _relative(entry: Entry, references: References, originals: dict[int, Mapping[str, Any]]) -> Resource:
-    """The resource with its own id and its top-level references made relative (`Type/id`)."""
+    """The resource with its own id and its references (top-level, and of items) made relative (`Type/id`)."""
     resource = _identified(entry, originals)
     changes: dict[str, Any] = {}
     for key, value in resource.items():
         if type(value) is dict:
-            if "reference" in value:
-                changed = _relative_reference(value, references)
-                if changed is not value:
-                    changes[key] = changed
+            changed = _relative_reference(value, references)
+            if changed is not value:
+                changes[key] = changed
         elif type(value) is list and key in _REFERENCE_LISTS:
             parts = [_relative_reference(part, references) if type(part) is dict else part for part in value]
             if any(new is not old for new, old in zip(parts, value, strict=True)):
@@ -240,6 +241,10 @@ def _relative(entry: Entry, references: References, originals: dict[int, Mapping
 
 
 def _relative_reference(element: dict[str, Any], references: References) -> dict[str, Any]:
+    item = element.get("itemReference")
+    if type(item) is dict:
+        changed = _relative_reference(item, references)
+        return element if changed is item else {**element, "itemReference": changed}
     reference = element.get("reference")
     if type(reference) is not str or (":" not in reference and "_history" not in reference):
         return element  # relative already, as almost all are

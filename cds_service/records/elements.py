@@ -1,8 +1,9 @@
 """The elements of FHIR resources that the service reads, by resource type and data type. Data; no errors.
 
 A table lists `element:type` pairs, `type*` for a list. Primitive types are string, uri (a code system), boolean,
-number, date (any date, dateTime or instant) and birthDate; coding and concept (CodeableConcept) have walkers of their
-own in `shapes`; all others are tables here. Elements that nothing reads are not listed: they pass as they are.
+number, integer, date (any date, dateTime or instant) and birthDate; coding and concept (CodeableConcept) have
+walkers of their own in `shapes`; all others are tables here. Elements that nothing reads are not listed: they pass
+as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ ELEMENTS: Final[dict[str, str]] = {
     "ratio": "numerator:quantity denominator:quantity",
     "period": "start:date end:date",
     "timing": "event:date* repeat:repeat code:concept",
-    "repeat": "boundsPeriod:period",
+    "repeat": "boundsPeriod:period boundsDuration:quantity frequency:integer period:number periodUnit:string",
     "reference": "reference:string type:string identifier:identifier display:string",
     "identifier": "system:string value:string",
     "annotation": "text:string",
@@ -26,9 +27,12 @@ ELEMENTS: Final[dict[str, str]] = {
     "referenceRange": "low:quantity high:quantity type:concept appliesTo:concept* age:range text:string",
     "component": "code:concept {value} dataAbsentReason:concept interpretation:concept* referenceRange:referenceRange*",
     "performer": "actor:reference",
-    "dosage": "text:string timing:timing route:concept asNeededBoolean:boolean",
-    "medicationDosage": "text:string route:concept",
-    "dispenseRequest": "validityPeriod:period numberOfRepeatsAllowed:number expectedSupplyDuration:quantity",
+    "dosage": "text:string timing:timing route:concept asNeededBoolean:boolean doseAndRate:doseAndRate*",
+    "doseAndRate": "doseQuantity:quantity doseRange:range",
+    "medicationDosage": "text:string route:concept dose:quantity",
+    "ingredient": "itemCodeableConcept:concept itemReference:reference",
+    "deviceName": "name:string",
+    "dispenseRequest": "validityPeriod:period numberOfRepeatsAllowed:integer expectedSupplyDuration:quantity",
     "suppliedItem": "itemCodeableConcept:concept itemReference:reference",
     "enteralFormula": "baseFormulaType:concept baseFormulaProductName:string",
     "provision": "type:string period:period data:consentData*",
@@ -71,8 +75,9 @@ RESOURCES: Final[dict[str, str]] = {
     "dosage:medicationDosage",
     "MedicationDispense": f"{_COMMON} {_MEDICATION} daysSupply:quantity whenPrepared:date whenHandedOver:date "
     "dosageInstruction:dosage*",
-    "Medication": "meta:meta status:string code:concept form:concept",
-    "Device": "meta:meta status:string type:concept patient:reference",
+    "Medication": "meta:meta status:string code:concept form:concept ingredient:ingredient*",
+    "Substance": "meta:meta status:string code:concept",
+    "Device": "meta:meta status:string type:concept deviceName:deviceName* patient:reference",
     "DeviceUseStatement": f"{_COMMON} device:reference timingDateTime:date timingPeriod:period timingTiming:timing "
     "recordedOn:date reasonCode:concept* bodySite:concept",
     "DeviceRequest": f"{_COMMON} intent:string codeCodeableConcept:concept codeReference:reference "

@@ -43,7 +43,8 @@ class Mappings:
     """The compiled data of fhir_mappings/ and of a site's own concept maps; immutable.
 
     `aliases` leads from URIs of code systems to the canonical ones, `local` from a site's (system, code) to
-    the codings to add; `available_equations` names the equations that can be computed here.
+    the codings to add; `lexicon` reads the texts of conditions, procedures and devices, `drugs` and `forms`
+    those of medications and routes; `available_equations` names the equations that can be computed here.
     """
 
     value_sets: ValueSets
@@ -54,6 +55,8 @@ class Mappings:
     readings: Readings
     categories: Categories
     lexicon: Lexicon
+    drugs: Lexicon
+    forms: Lexicon
     equations: tuple[Equation, ...]
     sha256: str
 
@@ -71,7 +74,8 @@ def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Ma
     maps = load_concept_maps(extra_dir=extra_dir)
     digest = hashlib.sha256(maps.sha256.encode())
     readings_data = _read("readings.json", digest)
-    lexicon = Lexicon(_read("lexicon.json", digest))
+    lexicon = _read("lexicon.json", digest)
+    drugs = _read("drug-lexicon.json", digest)
     equations = []
     folder = files("fhir_mappings").joinpath("equations")
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json")):
@@ -95,7 +99,9 @@ def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Ma
         units,
         readings,
         categories,
-        lexicon,
+        Lexicon(lexicon),
+        Lexicon({**lexicon, **drugs}, file="drug-lexicon.json"),
+        Lexicon({**lexicon, "terms": lexicon.get("forms")}),
         tuple(equations),
         digest.hexdigest(),
     )

@@ -12,13 +12,15 @@ be read says why (`readings`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cds_service.records import lung_function
 from cds_service.records.dates import lost_its_date
+from cds_service.records.items import MEDICATIONS, Items, device_names
 from cds_service.records.mappings import Mappings, load_mappings
 from cds_service.records.observations import (
     UNREADABLE_DATE,
@@ -31,19 +33,23 @@ from cds_service.records.record import PatientRecord
 from cds_service.records.reference_ranges import Person
 from cds_service.records.shapes import Tidying, tidy
 from cds_service.records.versions import marked
+from cds_service.records.words import Words
 from cds_service.terminology.systems import (
     EL_ESCORIAL_CATEGORY,
     EL_ESCORIAL_CATEGORY_TEXT,
     READING_PROBLEM,
-    TEXT_MATCH,
-    TEXT_MATCH_NEGATED,
 )
 
 __all__ = ["Mappings", "load_mappings", "normalise"]
 
 Resource = dict[str, Any]
 # Where texts are read (clinical specification §2.9): the element that holds the code and its text.
-_TEXT_ELEMENTS = {"Condition": "code", "Procedure": "code", "Device": "type"}
+_TEXT_ELEMENTS = {
+    "Condition": "code",
+    "Procedure": "code",
+    "Device": "type",
+    "DeviceRequest": "codeCodeableConcept",
+}
 
 
 def normalise(record: PatientRecord, mappings: Mappings, *, timezone: ZoneInfo, as_of: date) -> PatientRecord:
@@ -59,6 +65,7 @@ class _Work:
         self.mappings = mappings
         self.as_of = as_of
         self.tidying = Tidying(mappings.aliases, mappings.local, timezone)
+        self.words = Words(mappings)
         self.originals: dict[int, Mapping[str, Any]] = dict(record.originals)
         self.resources: dict[str, list[Resource]] = {}
 
@@ -73,19 +80,21 @@ class _Work:
         }
         self.resources.setdefault("Patient", [patient])
         self._take_out_contained()
+        self._name_items()
         person = Person.of(patient)
         if "Observation" in self.resources or "QuestionnaireResponse" in self.resources:
             self.resources["Observation"] = self._observations(person)
         for kind, element in _TEXT_ELEMENTS.items():
-            if kind in self.resources:
-                self.resources[kind] = [
-                    self._with_words(resource, element) for resource in self.resources[kind]
-                ]
-        if "Condition" in self.resources:
-            self.resources["Condition"] = [
-                self._staged(condition) for condition in self.resources["Condition"]
-            ]
+            self._each(kind, partial(self._with_words, element=element))
+        self._each("SupplyDelivery", self._with_words_of_item)
+        self._each("Condition", self._staged)
         return self._finished(patient)
+
+    def _each(self, kind: str, change: Callable[[Resource], Resource]) -> None:
+        """Replaces the resources of a type by what `change` makes of them."""
+        listed = self.resources.get(kind, ())
+        for at, resource in enumerate(listed):
+            self.resources[kind][at] = self._from(change(resource), resource)
 
     def _finished(self, patient: Resource) -> PatientRecord:
         for kind in ("DiagnosticReport", "QuestionnaireResponse"):
@@ -144,6 +153,24 @@ class _Work:
         self.originals[id(found)] = self.originals.get(id(parent), parent)
         return found
 
+    # --- items ----------------------------------------------------------------------------------------------
+
+    def _name_items(self) -> None:
+        """What medications, orders, deliveries and devices in use refer to, as a concept of their own."""
+        items = Items(self.resources, self.words)
+        for kind in MEDICATIONS:
+            self._each(kind, items.medication)
+        self._each("DeviceRequest", items.order)
+        self._each("SupplyDelivery", items.delivery)
+        stand_ins: list[Resource] = []
+        for at, use in enumerate(self.resources.get("DeviceUseStatement", ())):
+            new, device = items.device_use(use)
+            if device is not None:
+                self.resources["DeviceUseStatement"][at] = self._from(new, use)
+                stand_ins.append(self._from(device, use))
+        if stand_ins:
+            self.resources.setdefault("Device", []).extend(stand_ins)
+
     # --- observations ---------------------------------------------------------------------------------------
 
     def _observations(self, person: Person) -> list[Resource]:
@@ -186,37 +213,18 @@ class _Work:
     # --- texts and stages -----------------------------------------------------------------------------------
 
     def _with_words(self, resource: Resource, element: str) -> Resource:
-        """With the codings of the lexicon, unless a code that some value set holds silences the text (§2.2)."""
-        concept = resource.get(element)
-        texts = list(self._texts(concept)) if concept is not None else []
-        if concept is not None and self._is_coded(concept):
+        """With the codings of the lexicon on the element that names the resource (§2.2)."""
+        names = device_names(resource) if element == "type" else ()
+        given = resource.get(element)
+        if given is None and not names:
             return resource
-        if element == "type":
-            texts += _device_names(resource)
-        if not texts:
-            return resource
-        matches = self.mappings.lexicon.read(texts)
-        added = [{"system": TEXT_MATCH, "code": code} for code in sorted(matches.found)]
-        added += [{"system": TEXT_MATCH_NEGATED, "code": code} for code in sorted(matches.negated)]
-        if not added:
-            return resource
-        concept = concept or {}
-        new = {**resource, element: {**concept, "coding": [*concept.get("coding", ()), *added]}}
-        return self._from(new, resource)
+        concept = self.words.said(given or {}, names)
+        return resource if concept is given or not concept else {**resource, element: concept}
 
-    def _is_coded(self, concept: Mapping[str, Any]) -> bool:
-        return any(
-            self.mappings.value_sets.sets_of(coding.get("system"), coding.get("code") or "")
-            for coding in concept.get("coding", ())
-        )
-
-    @staticmethod
-    def _texts(concept: Mapping[str, Any]) -> Iterable[str]:
-        if "text" in concept:
-            yield concept["text"]
-        for coding in concept.get("coding", ()):
-            if "display" in coding:
-                yield coding["display"]
+    def _with_words_of_item(self, delivery: Resource) -> Resource:
+        supplied = delivery["suppliedItem"]
+        new = self._with_words(supplied, "itemCodeableConcept")
+        return delivery if new is supplied else {**delivery, "suppliedItem": new}
 
     def _staged(self, condition: Resource) -> Resource:
         """With the El Escorial category that a stage states, as a code or only in words."""
@@ -263,11 +271,3 @@ def _with_date_problem(observation: Resource) -> Resource:
     reason = kept.get("dataAbsentReason", {})
     problem = {"system": READING_PROBLEM, "code": "partial-date"}
     return {**kept, "dataAbsentReason": {**reason, "coding": [*reason.get("coding", ()), problem]}}
-
-
-def _device_names(device: Resource) -> list[str]:
-    names = device.get("deviceName")
-    listed = names if isinstance(names, list) else []
-    return [
-        entry["name"] for entry in listed if isinstance(entry, dict) and isinstance(entry.get("name"), str)
-    ]

@@ -31,7 +31,7 @@ _VOID = frozenset({"entered-in-error", "cancelled", "unknown"})
 _REPORT_STATUS = {"appended": "amended", "partial": "preliminary"}
 _LENDING = frozenset({"final", "amended", "corrected", "preliminary", "registered"})
 _ALSFRS_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
-EXTRACTED = frozenset({"Observation", "Medication", "Device", "ResearchStudy"})
+EXTRACTED = frozenset({"Observation", "Medication", "Substance", "Device", "ResearchStudy"})
 
 
 def tag(code: str) -> dict[str, str]:
@@ -79,8 +79,9 @@ def components(parent: Resource) -> Iterator[Resource]:
 def contained(parent: Resource, patient_reference: str) -> tuple[Resource, list[Resource]]:
     """(the parent with references to what is taken out, the contained resources that now stand alone).
 
-    Observations, Medications, Devices and ResearchStudies come out as `{parent}-{contained id}`. A contained
-    Observation takes the parent's date where it has none, and its status where the parent was never true.
+    Observations, Medications, Substances, Devices and ResearchStudies come out as `{parent}-{contained id}`. A
+    contained Observation takes the parent's date where it has none, and its status where the parent was never
+    true.
     """
     taken: dict[str, Resource] = {}
     for inner in parent.get("contained", ()):
@@ -118,21 +119,29 @@ def _complete(outer: Resource, parent: Resource, patient_reference: str) -> None
 
 
 def _renamed(resource: Resource, names: Mapping[str, str]) -> Resource:
-    """The top-level elements that refer to a contained resource, with its new name."""
+    """The elements (top-level, and items) that refer to a contained resource, with its new name."""
     changes: Resource = {}
     for key, value in resource.items():
-        if type(value) is dict and value.get("reference") in names:
-            changes[key] = {**value, "reference": names[value["reference"]]}
+        if type(value) is dict:
+            changed = _renamed_reference(value, names)
+            if changed is not value:
+                changes[key] = changed
         elif type(value) is list and key != "contained":
-            parts = [
-                {**part, "reference": names[part["reference"]]}
-                if type(part) is dict and type(part.get("reference")) is str and part["reference"] in names
-                else part
-                for part in value
-            ]
+            parts = [_renamed_reference(part, names) if type(part) is dict else part for part in value]
             if any(new is not old for new, old in zip(parts, value, strict=True)):
                 changes[key] = parts
     return changes
+
+
+def _renamed_reference(element: Resource, names: Mapping[str, str]) -> Resource:
+    item = element.get("itemReference")
+    if type(item) is dict:
+        changed = _renamed_reference(item, names)
+        return element if changed is item else {**element, "itemReference": changed}
+    reference = element.get("reference")
+    if type(reference) is str and reference in names:
+        return {**element, "reference": names[reference]}
+    return element
 
 
 def dated_members(observations: list[Resource]) -> dict[int, Resource]:

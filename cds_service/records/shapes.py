@@ -109,6 +109,16 @@ def _number(value: Any, tidying: Tidying) -> Any:
     return _DROP
 
 
+def _integer(value: Any, tidying: Tidying) -> Any:
+    if type(value) is int:
+        return value
+    if type(value) in (float, Decimal) and abs(value) < 10**9 and value == int(value):
+        return int(value)
+    if value is not None:
+        tidying.doubtful = True
+    return _DROP
+
+
 def _date(value: Any, tidying: Tidying) -> Any:
     if type(value) is not str:
         value = _string(value, tidying)
@@ -350,6 +360,7 @@ def _compile() -> dict[str, Walker]:
         "uri": _uri,
         "boolean": _boolean,
         "number": _number,
+        "integer": _integer,
         "date": _date,
         "birthDate": _birth_date,
         "coding": _coding,

@@ -163,7 +163,9 @@ def test_contained_medications_and_devices_stand_alone() -> None:
     }
     record = normalised(request, use)
     assert record.of_type("Medication")[0]["id"] == "m-x"
-    assert record.of_type("MedicationRequest")[0]["medicationReference"] == {"reference": "Medication/m-x"}
+    assert record.of_type("MedicationRequest")[0]["medicationCodeableConcept"] == concept(
+        "35623", systems.RXNORM
+    )
     device = record.of_type("Device")[0]
     assert device["id"] == "u-x"
     assert device["type"]["coding"][0]["code"] == "tracheostomy"
