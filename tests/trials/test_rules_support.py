@@ -190,6 +190,8 @@ PROCEDURES = [
         case(f"status-{s}", NIV, procedure(VENTILATION, status=s, on="2026-06-01"), status="not-met", basis="no-evidence")
         for s in ("not-done", "entered-in-error")
     ],
+    case("completed-and-ending-later", NIV, procedure(VENTILATION, end="2026-07-01"), status="unknown"),
+    case("in-progress-until-later", NIV, procedure(VENTILATION, status="in-progress", end="2026-07-01"), status="met"),
     case("pcs", NIV, procedure(icd10pcs("5A09458"), on="2026-06-01"), status="met"),
     case("nocturnal", NIV, procedure(snomed("34291000175108"), on="2026-06-01"), status="met"),
     case("words", NIV, procedure(text="Ventilação não invasiva (BiPAP)", on="2026-06-01"), status="unknown",
@@ -304,6 +306,8 @@ DEVICES = [
     case("supplied-then-stopped", NIV, supply_delivery(hcpcs("E0470"), on="2025-01-01", id="s"),
          used(device(BILEVEL), status="stopped", timingPeriod={"end": "2025-12-01"}), status="unknown",
          evidence=("s", "use")),
+    case("supplied-then-stopped-in-words", NIV, supply_delivery(hcpcs("E0470"), on="2025-01-01"),
+         used(device(text="BiPAP"), status="stopped"), status="unknown"),
     case("stopped-then-supplied", NIV, supply_delivery(hcpcs("E0470"), on="2026-01-01"),
          used(device(BILEVEL), status="stopped", timingPeriod={"end": "2025-12-01"}), status="met"),
     case("supplied-in-words", NIV, supply_delivery(text="Aparelho BiPAP"), status="unknown", reasons="text-only"),
