@@ -296,6 +296,7 @@ DEVICES = [
       for c in ("E0470", "E0471", "E0466")],
     case("supplied-in-2023", NIV, supply_delivery(hcpcs("E0470"), on="2023-06-01"), status="met"),
     case("supplied-some-day", NIV, supply_delivery(hcpcs("E0470"), on=None), status="met"),
+    case("supplied-today", NIV, supply_delivery(hcpcs("E0470"), on="2026-06-15"), status="met"),
     case("supplied-tomorrow", NIV, supply_delivery(hcpcs("E0470"), on="2026-06-16"), status="not-met",
          note="future-dated"),
     case("supply-in-progress", NIV, supply_delivery(hcpcs("E0470"), status="in-progress"), status="unknown"),
@@ -380,6 +381,8 @@ ITEMS = [
     case("in-march", NIV, breathing(3, on="2026-03"), status="unknown", reasons="partial-date"),
     case("tomorrow", NIV, breathing(3, on="2026-06-16"), status="not-met", note="future-dated"),
     case("undated", NIV, breathing(3, on=None), status="unknown", reasons="partial-date"),
+    case("undated-narrative", NIV, observation(RESPIRATORY_INSUFFICIENCY, value_text("at night"), on=None),
+         status="unknown", reasons="partial-date"),
     case("undated-score-4", NIV, breathing(4, on=None), status="not-met"),
     case("preliminary", NIV, breathing(3, status="preliminary"), status="unknown", reasons="preliminary-only"),
     case("preliminary-score-4", NIV, breathing(4, status="preliminary"), status="not-met"),
@@ -572,8 +575,10 @@ FEEDINGS = [
     case("formula-tomorrow", PEG, nutrition_order(enteral=True, on="2026-06-16"), status="not-met",
          note="future-dated"),
     # Revoked: stopped before its end, so it may have been given; like feeding that ended.
-    *[case(f"formula-{s}", PEG, nutrition_order(enteral=True, status=s), status="unknown")
-      for s in ("completed", "revoked", "on-hold", "unknown", "no-such-status")],
+    *[case(f"formula-{s}", PEG, nutrition_order(enteral=True, status=s), status="unknown", reasons="stale-data")
+      for s in ("completed", "revoked")],
+    *[case(f"formula-{s}", PEG, nutrition_order(enteral=True, status=s), status="unknown", reasons="needs-clinician")
+      for s in ("on-hold", "unknown", "no-such-status")],
     *[case(f"formula-{s}", PEG, nutrition_order(enteral=True, status=s), status="not-met")
       for s in ("draft", "entered-in-error")],
     case("formula-planned", PEG, nutrition_order(enteral=True, intent="plan"), status="unknown"),
