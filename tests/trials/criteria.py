@@ -70,6 +70,4 @@ TIER_A: Final = frozenset(
         "EX10a-Pregnancy",
     }
 )
-# Not computed yet: these rows stand as unknown(not-computed), whatever the record says. A criterion that gets
-# its logic leaves this table, and its edge cases then need their own tests (test_edge_case_rows counts them).
-PENDING: Final = frozenset({"EX13a-Niv", "EX13c-DiaphragmPacing", "EX15-AlternativeFeeding"})
+PENDING: Final[frozenset[str]] = frozenset()

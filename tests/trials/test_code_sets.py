@@ -22,6 +22,9 @@ from tests.builders import (
     bundle,
     concept,
     condition,
+    device,
+    device_request,
+    device_use_statement,
     lab,
     medication_administration,
     medication_dispense,
@@ -35,6 +38,7 @@ from tests.builders import (
     serology,
     service_request,
     snomed,
+    supply_delivery,
     value_coded,
     value_integer,
     value_quantity,
@@ -53,6 +57,7 @@ HBV, HCV, HIV, HTLV, SYP = (
 PRG, TRA = "EX10a-Pregnancy", "EX13b-Tracheostomy"
 IMM = "EX09-Immunosuppressant"
 TRI, BF = "EX12-OtherTrial", "EX10b-Breastfeeding"
+NIV, DPS, PEG = "EX13a-Niv", "EX13c-DiaphragmPacing", "EX15-AlternativeFeeding"
 LFT, CRE = "EX06-AstAlt", "EX07-Creatinine"
 CEL, AI, MPN, MDS = (
     "EX01-PriorCellTherapy",
@@ -92,6 +97,39 @@ def of_a_woman_of_50(code: Json) -> Resource:
 
 def done(code: Json) -> Resource:
     return minimal(procedure(code, on="2026-02-01"))
+
+
+def going_on(code: Json) -> Resource:
+    return minimal(procedure(code, status="in-progress", start="2026-02-01"))
+
+
+def ordered(code: Json) -> Resource:
+    return minimal(service_request(code))
+
+
+def in_use(code: Json) -> Resource:
+    return minimal(device(code, id="d"), device_use_statement("Device/d"))
+
+
+def to_be_used(code: Json) -> Resource:
+    return minimal(device_request(code))
+
+
+def supplied(code: Json) -> Resource:
+    return minimal(supply_delivery(code, on="2026-05-01"))
+
+
+def everywhere(code: Json) -> Resource:
+    """A code that must trigger nothing, as whatever it could come."""
+    return minimal(
+        condition(code, recorded="2026-05-20"),
+        procedure(code, on="2026-06-01"),
+        service_request(code),
+        device(code, id="d"),
+        device_use_statement("Device/d"),
+        device_request(code),
+        supply_delivery(code, on="2026-05-01"),
+    )
 
 
 def with_result(result: str) -> Callable[[Json], Resource]:
@@ -356,6 +394,43 @@ SETS: list[tuple[str, str, Callable[[Json], Resource], str]] = [
     ("BreastfeedingObservation", BF, answered("373066001"), "met"),
     ("BreastfeedingObservation", BF, answered("373067005"), "not-met"),
     ("BreastfeedingStoppedOrNotExclude", BF, of_a_woman, "not-met"),
+    ("NivTherapy", NIV, recorded, "met"),
+    ("NivTherapy", NIV, going_on, "met"),
+    ("NivTherapy", NIV, done, "unknown"),
+    ("NivTherapy", NIV, ordered, "unknown"),
+    ("NivDevice", NIV, in_use, "met"),
+    ("NivDevice", NIV, supplied, "met"),
+    ("NivDevice", NIV, done, "met"),
+    ("NivDevice", NIV, to_be_used, "unknown"),
+    ("NivReview", NIV, done, "unknown"),
+    ("CpapOnlyReview", NIV, recorded, "unknown"),
+    ("CpapOnlyReview", NIV, going_on, "unknown"),
+    ("CpapOnlyReview", NIV, in_use, "unknown"),
+    ("CpapOnlyReview", NIV, supplied, "unknown"),
+    ("VentilatorDependenceReview", NIV, recorded, "unknown"),
+    ("InvasiveVentilation", NIV, going_on, "met"),
+    ("InvasiveVentilation", NIV, done, "unknown"),
+    ("InvasiveVentilation", NIV, ordered, "unknown"),
+    ("OxygenOnlyExclude", NIV, everywhere, "not-met"),
+    ("TracheostomyProcedure", TRA, ordered, "unknown"),
+    ("DiaphragmPacerImplant", DPS, done, "met"),
+    ("DiaphragmPacerImplant", DPS, ordered, "unknown"),
+    ("DiaphragmPacerRemoval", DPS, done, "unknown"),
+    ("GastrostomyProcedure", PEG, done, "met"),
+    ("GastrostomyProcedure", PEG, ordered, "unknown"),
+    ("JejunostomyProcedure", PEG, done, "met"),
+    ("JejunostomyProcedure", PEG, ordered, "unknown"),
+    ("GastrostomyRemoval", PEG, done, "unknown"),
+    ("FeedingOstomyStatus", PEG, recorded, "met"),
+    ("AlternativeFeedingTherapy", PEG, recorded, "met"),
+    ("AlternativeFeedingTherapy", PEG, going_on, "met"),
+    ("AlternativeFeedingTherapy", PEG, done, "unknown"),
+    ("AlternativeFeedingHcpcs", PEG, in_use, "met"),
+    ("AlternativeFeedingHcpcs", PEG, supplied, "met"),
+    ("AlternativeFeedingHcpcs", PEG, to_be_used, "unknown"),
+    ("FeedingTubeDeviceReview", PEG, in_use, "unknown"),
+    ("FeedingTubeDeviceReview", PEG, supplied, "unknown"),
+    ("FeedingDecoysExclude", PEG, everywhere, "not-met"),
 ]
 
 

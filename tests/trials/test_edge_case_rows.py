@@ -28,6 +28,7 @@ from tests.trials import (
     test_edge_cases_participation,
     test_edge_cases_people,
     test_edge_cases_pregnancy,
+    test_edge_cases_support,
 )
 from tests.trials.assessing import Case, assess, criterion
 from tests.trials.criteria import CRITERIA, PENDING
@@ -44,6 +45,7 @@ MODULES = (
     test_edge_cases_medications,
     test_edge_cases_history,
     test_edge_cases_diseases,
+    test_edge_cases_support,
 )
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TABLE = (Path(__file__).parent / "edge_cases.csv").read_text(encoding="utf-8")

@@ -50,13 +50,13 @@ PREGNANCIES = [
         "not-met",
     ),
     Case("T-PRG-09", PRG, woman(birth_date="1963-01-01"), "not-met"),
-    # "EX13c not-met" waits for the criterion EX13c; its row must not be met meanwhile.
     Case(
         "T-PRG-10",
         PRG,
         woman(condition(snomed("169501005", "Pregnant, diaphragm failure"), recorded="2026-05")),
         "met",
         overall="excluded",
+        others=(("EX13c-DiaphragmPacing", "not-met"),),
     ),
     Case("T-PRG-11", PRG, woman(condition(icd10cm("Z98.51", "Tubal ligation status"))), "unknown"),
     Case("T-PRG-12", PRG, woman(condition(icd10cm("Z90.712"))), "unknown"),
