@@ -2,9 +2,7 @@
 
 AV-01 to AV-10 are the specification's acceptance vignettes (§9, screening day 2026-06-15); the further ones
 show what a demonstration should show: no ALS, text only, stale results, already in the trial, and others.
-Each file carries `expected`, what the service must say with the criteria that it computes today, and
-`specExpected`, what the specification says once every criterion is computed. A test holds the files equal to
-this module.
+Each file carries `expected`, what the service must say. A test holds the files equal to this module.
 """
 
 from __future__ import annotations
@@ -17,10 +15,10 @@ from typing import Any, Final
 
 from tests import builders as fhir
 from tests.builders import Resource
-from tests.trials.criteria import CRITERIA, EXCLUSIONS, PENDING
+from tests.trials.criteria import CRITERIA, EXCLUSIONS
 
 FOLDER: Final = Path(__file__).parents[2] / "cds_service" / "trials" / "nct02917681" / "vignettes"
-# B0's verdicts once every criterion is computed: what only people know stays unknown.
+# B0's verdicts: what only people know stays unknown.
 _HUMAN: Final = frozenset(
     {
         "IN05-NoPregnancyAgreement",
@@ -44,35 +42,28 @@ _B0_VERDICTS: Final = {
 class Vignette:
     """One synthetic patient.
 
-    `differs`: the verdicts that differ from B0's once all criteria are computed. `now`: the overall status
-    with today's criteria; `finally_`: with all of them. `evaluated=False`: the patient is not evaluated at
-    all (deceased), so that no verdict is expected.
+    `status`: the overall status; `differs`: the verdicts that differ from B0's. `evaluated=False`: the patient
+    is not evaluated at all (deceased), so that no verdict is expected.
     """
 
     id: str
     title: str
     description: str
     bundle: Resource
-    now: str
-    finally_: str
+    status: str
     differs: Mapping[str, str] = field(default_factory=dict)
     card: bool = True
     evaluated: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        finally_: dict[str, str] = {**_B0_VERDICTS, **self.differs} if self.evaluated else {}
-        now = {c: "unknown" if c in PENDING else verdict for c, verdict in finally_.items()}
-        waiting = [c for c in self.differs if c in PENDING]
-        note = f"Not computed yet, so not counted today: {', '.join(waiting)}." if waiting else None
+        verdicts: dict[str, str] = {**_B0_VERDICTS, **self.differs} if self.evaluated else {}
         return {
             "id": self.id,
             "title": self.title,
             "description": self.description,
             "asOf": fhir.SCREENING_DAY,
             "bundle": self.bundle,
-            "expected": {"status": self.now, "card": self.card, "criteria": now},
-            "specExpected": {"status": self.finally_, "card": self.card, "criteria": finally_},
-            **({"note": note} if note else {}),
+            "expected": {"status": self.status, "card": self.card, "criteria": verdicts},
         }
 
 
@@ -122,8 +113,7 @@ def av_01() -> Vignette:
         title="Base record",
         description="Man of 55 with probable ALS, all screening results recent and normal.",
         bundle=base("av-01-joao", "João", "Almeida"),
-        now="unknown",
-        finally_="eligible-pending-review",
+        status="eligible-pending-review",
     )
 
 
@@ -133,8 +123,7 @@ def av_02() -> Vignette:
         title="Turned 71 today",
         description="As the base record, but born 1955-06-15: 71 years and 0 days on the screening day.",
         bundle=base("av-02-jose", "José", "Batista", about={"birth_date": "1955-06-15"}),
-        now="excluded",
-        finally_="excluded",
+        status="excluded",
         differs={"IN01-Age": "not-met", "H2-Age": "not-met"},
     )
 
@@ -145,8 +134,7 @@ def av_03() -> Vignette:
         title="Woman of 34 without a pregnancy test",
         description="As the base record, but a woman of child-bearing potential with no pregnancy test.",
         bundle=base("av-03-maria", "Maria", "Cardoso", about=_WOMAN, **_female_ranges()),
-        now="unknown",
-        finally_="unknown",
+        status="unknown",
         differs={"EX10a-Pregnancy": "unknown"},
     )
 
@@ -159,8 +147,7 @@ def av_04() -> Vignette:
         bundle=base(
             "av-04-antonio", "Antônio", "Dias", ast=fhir.ast(2.5, unit="ukat/L", high=0.60), alt=fhir.alt(28)
         ),
-        now="excluded",
-        finally_="excluded",
+        status="excluded",
         differs={"EX06-AstAlt": "met"},
     )
 
@@ -206,8 +193,7 @@ def av_05() -> Vignette:
                 fhir.icd10cm("F17.210", "Nicotine dependence, cigarettes, uncomplicated"), onset="1995"
             ),
         ),
-        now="unknown",
-        finally_="eligible-pending-review",
+        status="eligible-pending-review",
     )
 
 
@@ -232,8 +218,7 @@ def av_06() -> Vignette:
             alsfrs=fhir.alsfrs(22),
             fvc=fhir.fvc_percent(41),
         ),
-        now="excluded",
-        finally_="excluded",
+        status="excluded",
         differs={
             "IN03-AlsfrsR": "not-met",
             "IN04-Fvc": "not-met",
@@ -258,8 +243,7 @@ def av_07() -> Vignette:
                 note=[{"text": "MSC intrathecal, Bangkok"}],
             ),
         ),
-        now="unknown",
-        finally_="excluded",
+        status="excluded",
         differs={"EX01-PriorCellTherapy": "met"},
     )
 
@@ -295,8 +279,7 @@ def av_08() -> Vignette:
         title="Sparse Brazilian record",
         description="CID-10 G12.2 with the text “ELA provável”, a year of birth and riluzole; no results.",
         bundle=sparse,
-        now="unknown",
-        finally_="unknown",
+        status="unknown",
         differs=dict.fromkeys(missing, "unknown"),
     )
 
@@ -317,8 +300,7 @@ def av_09() -> Vignette:
                 abatement="2011",
             ),
         ),
-        now="unknown",
-        finally_="excluded",
+        status="excluded",
         differs={"EX03e-Lymphoma": "met"},
     )
 
@@ -356,8 +338,7 @@ def av_10() -> Vignette:
                 fhir.loinc("50690-7", "VDRL titre"), fhir.value_text("1:2"), on="2026-05-25"
             ),
         ),
-        now="unknown",
-        finally_="unknown",
+        status="unknown",
         differs={
             "EX08b-HepatitisC": "unknown",
             "EX08e-Syphilis": "unknown",
@@ -381,8 +362,7 @@ def av_11() -> Vignette:
             about={"gender": "female", "birth_date": "1962-01-20"},
             **_female_ranges(),
         ),
-        now="excluded",
-        finally_="excluded",
+        status="excluded",
         differs={
             "H1-Condition": "not-met",
             "IN02-ElEscorial": "unknown",
@@ -405,8 +385,7 @@ def av_12() -> Vignette:
             "Queiroz",
             als=fhir.condition(text="Esclerose Lateral Amiotrófica", onset="2025-02"),
         ),
-        now="unknown",
-        finally_="unknown",
+        status="unknown",
         differs={"H1-Condition": "unknown"},
     )
 
@@ -437,8 +416,7 @@ def av_13() -> Vignette:
             creatinine=fhir.creatinine(0.7, on=old),
             **{name: fhir.serology(code, "neg", on=old) for name, code in serologies.items()},
         ),
-        now="unknown",
-        finally_="unknown",
+        status="unknown",
         differs=dict.fromkeys(
             [
                 "IN03-AlsfrsR",
@@ -475,8 +453,7 @@ def av_14() -> Vignette:
             about={"gender": "female", "birth_date": "1985-08-30"},
             **_female_ranges(),
         ),
-        now="unknown",
-        finally_="eligible-pending-review",
+        status="eligible-pending-review",
         card=False,
     )
 
@@ -493,8 +470,7 @@ def av_15() -> Vignette:
             fhir.procedure(fhir.snomed("307007002", "Percutaneous tracheostomy"), on="2026-03-03"),
             fhir.condition(fhir.cid10("Z93.0", "Tracheostomy status"), onset="2026-03-03"),
         ),
-        now="excluded",
-        finally_="excluded",
+        status="excluded",
         differs={"EX13b-Tracheostomy": "met"},
     )
 
@@ -505,8 +481,7 @@ def av_16() -> Vignette:
         title="Deceased",
         description="Died in January 2026: not evaluated, no card.",
         bundle=base("av-16-osvaldo", "Osvaldo", "Uchoa", about={"deceasedDateTime": "2026-01-02"}),
-        now="not-applicable",
-        finally_="not-applicable",
+        status="not-applicable",
         card=False,
         evaluated=False,
     )
@@ -543,8 +518,7 @@ def av_17() -> Vignette:
             about={"gender": "female", "birth_date": "1985-01-09"},
             **_female_ranges(),
         ),
-        now="unknown",
-        finally_="eligible-pending-review",
+        status="eligible-pending-review",
         differs={
             "IN05-NoPregnancyAgreement": "met",
             "IN06-RegionalAccess": "met",
@@ -578,8 +552,7 @@ def av_18() -> Vignette:
             als=fhir.condition(fhir.cid10("G12.2", "Motor neuron disease"), onset="2025-02"),
             **_female_ranges(),
         ),
-        now="unknown",
-        finally_="unknown",
+        status="unknown",
         differs={"EX08d-Htlv": "unknown"},
     )
 
