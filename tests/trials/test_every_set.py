@@ -81,7 +81,11 @@ def computed(*words: str) -> list[Any]:
     ]
 
 
-def told(system: str, code: str, display: str) -> Iterator[Resource]:
+# Some codes of these criteria say something only beside words (§5, EX03g).
+WORDS = {"EX03g-HipFracture": "fratura de quadril consolidada"}
+
+
+def told(system: str, code: str, display: str, words: str | None = None) -> Iterator[Resource]:
     """The code wherever its system belongs, and as bad as it can be: current, done, in use, taken, abnormal."""
     coded: Json = {"system": system, "code": code, "display": display}
     if system in (RXNORM, ATC):
@@ -101,8 +105,11 @@ def told(system: str, code: str, display: str) -> Iterator[Resource]:
         yield lab(coded, 500, "U/L", high=40, on="2026-06-13", id="enzyme")
         yield lab(coded, 9, "mg/dL", high=1.2, on="2026-06-13", id="mass")
         yield observation(coded, value_quantity(20, "%"), on="2026-06-13", id="percent")
+        yield lab(coded, 100, "mg/dL", low=700, on="2026-06-13", id="low")
     if system not in (LOINC, HCPCS, ICD10PCS):
         yield condition(coded, recorded="2026-05-20")
+        if words:
+            yield condition(coded, text=words, recorded="2026-05-20")
 
 
 def records(owner: str, facts: list[Resource]) -> Iterator[Resource]:
@@ -136,7 +143,7 @@ def test_every_code_of_the_set_gives_unknown_and_no_more(
     decisive = "not-met" if owner in INCLUSIONS else "met"
     wrong = []
     for code in codes:
-        statuses = {status for status, _ in verdicts(owner, list(told(*code)))}
+        statuses = {status for status, _ in verdicts(owner, list(told(*code, WORDS.get(owner))))}
         if decisive in statuses or "unknown" not in statuses:
             wrong.append((code, statuses))
     assert wrong == []
@@ -145,4 +152,6 @@ def test_every_code_of_the_set_gives_unknown_and_no_more(
 def test_every_set_belongs_to_a_criterion_of_the_trial() -> None:
     owners = {owner for words in (SETTLED, OPEN) for _, owner, _ in sets_named(*words)}
     assert owners <= set(CRITERIA)
-    assert len(sets_named(*SETTLED)) + len(sets_named(*OPEN)) == 43
+    assert (
+        len(sets_named(*SETTLED)) + len(sets_named(*OPEN)) >= 43
+    )  # of the table; others may stand beside it
