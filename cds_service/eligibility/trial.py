@@ -151,9 +151,7 @@ class Trial:
             contacts = (Contact(contact, "Study contact at this site", ""), *contacts)
         registry = replace(self.registry, recruiting_confirmed=recruiting_confirmed)
         criteria = tuple(
-            c
-            if c.attestation_window is None
-            else replace(c, attestation_days=parameters[c.attestation_window])
+            replace(c, attestation_days=parameters.get(c.attestation_window or "", c.attestation_days))
             for c in self.criteria
         )
         return replace(self, registry=registry, contacts=contacts, criteria=criteria)

@@ -17,7 +17,7 @@ from cds_service.errors import InputError
 from tests.builders import Resource, b0, consent, fvc_percent, observation, research_study
 from tests.properties.records import records, tried
 from tests.trials.assessing import assess
-from tests.trials.criteria import CRITERIA, PENDING
+from tests.trials.criteria import CRITERIA
 
 FEW = tried(150)
 JUNK: list[Any] = [
@@ -65,7 +65,7 @@ RARE: list[Resource] = [
     research_study("study-1", "NCT02917681"),
     {**consent(), "provision": {"type": "permit", "data": [_STUDY_DATA]}},
 ]
-STATUSES = {"not-applicable", "excluded", "unknown"} | (set() if PENDING else {"eligible-pending-review"})
+STATUSES = {"not-applicable", "excluded", "unknown", "eligible-pending-review"}
 
 
 def places(element: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -123,9 +123,7 @@ def test_one_broken_place_of_the_base_record_breaks_no_computation(data: st.Data
         assessment = assess(broken(record, path, junk, drop=data.draw(st.booleans())))
     except InputError:
         return
-    failed = [
-        r["id"] for r in assessment["criteria"] if "not-computed" in r["reasons"] and r["id"] not in PENDING
-    ]
+    failed = [r["id"] for r in assessment["criteria"] if "not-computed" in r["reasons"]]
     assert failed == [], (path, junk)
 
 
@@ -137,11 +135,7 @@ def test_no_broken_place_of_a_rare_shape_breaks_anything(rare: Resource) -> None
     for path in [p for p in _inner(record) if p[1] == last]:
         for junk in JUNK:
             assessment = assess(broken(record, path, junk, drop=False))
-            failed = [
-                r["id"]
-                for r in assessment["criteria"]
-                if "not-computed" in r["reasons"] and r["id"] not in PENDING
-            ]
+            failed = [r["id"] for r in assessment["criteria"] if "not-computed" in r["reasons"]]
             assert failed == [], (path, junk)
 
 

@@ -1,4 +1,4 @@
-"""The 43 rows of the trial NCT02917681 in the specification's order (§2.10), and those not computed yet."""
+"""The 43 rows of the trial NCT02917681 in the specification's order (§2.10)."""
 
 from __future__ import annotations
 
@@ -70,4 +70,3 @@ TIER_A: Final = frozenset(
         "EX10a-Pregnancy",
     }
 )
-PENDING: Final[frozenset[str]] = frozenset()

@@ -22,7 +22,7 @@ from tests.builders import (
     woman,
 )
 from tests.trials.assessing import Case, assess, check, criterion, verdicts
-from tests.trials.criteria import CRITERIA, EXCLUSIONS, HEADLINES, INCLUSIONS, PENDING, TIER_A
+from tests.trials.criteria import CRITERIA, EXCLUSIONS, HEADLINES, INCLUSIONS, TIER_A
 
 H1 = "H1-Condition"
 AGE = "IN01-Age"
@@ -322,11 +322,6 @@ def test_missing_types_are_accounted_for() -> None:
 )
 def test_a_failed_type_never_makes_a_patient_eligible(kind: str) -> None:
     assert assess(b0(), missing=(kind,))["status"] == "unknown"
-
-
-def test_nothing_is_ever_eligible_while_criteria_are_pending() -> None:
-    assert PENDING
-    assert assess(b0())["status"] != "eligible-pending-review"
 
 
 def test_als_condition_of_a_failed_search_still_found_counts() -> None:

@@ -64,6 +64,21 @@ CONSENTS = [
         "unknown",
     ),
     Case("no-study", CAPACITY, minimal(consent(provision="permit", uri=None)), "unknown"),
+    Case(
+        "an-unclear-consent-after-a-refusal",
+        CAPACITY,
+        minimal(
+            {**consent(status="rejected", on="2026-05-01"), "id": "no"},
+            {**consent(on="2026-06-01"), "id": "unclear"},
+        ),
+        "unknown",
+        ("needs-clinician",),
+        note="neither permits nor denies",
+        evidence=("no", "unclear"),
+    ),
+    Case(
+        "an-unclear-consent-alone", CAPACITY, minimal(consent()), "unknown", ("needs-clinician",), note=False
+    ),
     Case("treatment", CAPACITY, minimal(consent(provision="deny", scope="treatment")), "unknown"),
     Case("study-in-the-data", CAPACITY, minimal(by_study(NCT)), "met"),
     Case("another-study-in-the-data", CAPACITY, minimal(by_study("NCT00000001")), "unknown"),
