@@ -107,9 +107,12 @@ class Items:
     # --- devices, orders and deliveries -----------------------------------------------------------------------
 
     def device_use(self, use: Resource) -> tuple[Resource, Resource | None]:
-        """(the DeviceUseStatement, the Device that stands in for one that does not resolve)."""
+        """(the DeviceUseStatement, the Device that stands in for one that does not resolve).
+
+        A use entered in error says nothing, so nothing stands in for its device.
+        """
         reference = use.get("device")
-        if self._find(reference, "Device") is not None:
+        if use.get("status") == "entered-in-error" or self._find(reference, "Device") is not None:
             return use, None
         concept = _of_display(reference)
         stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept}

@@ -81,7 +81,7 @@ class TestShape:
 
 
 OVERALL = [
-    Case("b0-is-unknown-while-criteria-are-pending", H1, b0(), "met", overall="unknown", card=True),
+    Case("b0-may-be-eligible", H1, b0(), "met", overall="eligible-pending-review", card=True),
     Case("one-inclusion-failed", "IN03-AlsfrsR", b0(alsfrs=alsfrs(10)), "not-met", overall="excluded"),
     Case(
         "one-exclusion-present",

@@ -302,7 +302,7 @@ def test_a_check_that_finds_something_ends_with_1(
     assert out.splitlines() == [
         f"{TRIAL}: 0 of 1 vignettes as expected",
         f"{TRIAL}: Old.cql has not been translated: Old.elm.json is missing.",
-        f"{TRIAL}: changed.json: status is unknown, expected excluded",
+        f"{TRIAL}: changed.json: status is eligible-pending-review, expected excluded",
         f"{TRIAL}: changed.json: H1-Condition status is met, expected not-met",
         f"{TRIAL}: changed.json: IN01-Age basis is explicit, expected attested",
         f"{TRIAL}: changed.json: there is no criterion EX99",
