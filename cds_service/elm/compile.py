@@ -217,7 +217,12 @@ class Compiler:
         self._functions: dict[tuple[str, str], list[Definition]] = {}
         self._places: dict[CodeType, list[tuple[Any, Place]]] = {}
         self.memoised = 0  # functions whose calls are remembered during an evaluation
+        self._needs: dict[RetrieveNeed, int] = {}
         self._open: list[_Open] = [_Open()]
+
+    def number_of(self, need: RetrieveNeed) -> int:
+        """A number of its own for what a retrieve asks for: hashing its codes again at each call would cost more."""
+        return self._needs.setdefault(need, len(self._needs))
 
     # --- Expressions ---
 

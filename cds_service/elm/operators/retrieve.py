@@ -54,9 +54,10 @@ def _retrieve(scope: Scope, node: Node) -> Expr:
 def _all(scope: Scope, resource_type: str) -> Expr:
     need = RetrieveNeed(resource_type, None, None, None)
     scope.owner.needs[need] = None
+    key = scope.compiler.number_of(need)
 
     def run_retrieve(ctx: Context, env: Env) -> Any:
-        return ctx.retrieve(need, resource_type, None, None, None)
+        return ctx.retrieve(key, resource_type, None, None, None)
 
     return Expr(run_retrieve)
 
@@ -72,9 +73,10 @@ def _by_codes(scope: Scope, node: Node, resource_type: str) -> Expr:
         url = references.value_set(scope, codes).id
         need = RetrieveNeed(resource_type, path, None, url)
         scope.owner.needs[need] = None
+        key = scope.compiler.number_of(need)
 
         def run_value_set(ctx: Context, env: Env) -> Any:
-            return ctx.retrieve(need, resource_type, path, None, url)
+            return ctx.retrieve(key, resource_type, path, None, url)
 
         return Expr(run_value_set)
     expr = scope.expr(codes)
@@ -83,9 +85,10 @@ def _by_codes(scope: Scope, node: Node, resource_type: str) -> Expr:
         if fixed is not None:
             need = RetrieveNeed(resource_type, path, fixed, None)
             scope.owner.needs[need] = None
+            key = scope.compiler.number_of(need)
 
             def run_codes(ctx: Context, env: Env) -> Any:
-                return ctx.retrieve(need, resource_type, path, fixed, None)
+                return ctx.retrieve(key, resource_type, path, fixed, None)
 
             return Expr(run_codes)
     scope.owner.needs[RetrieveNeed(resource_type, path, None, None)] = None
