@@ -742,6 +742,17 @@ DIAGNOSES = [
         woman(condition(snomed("169741004", "Breast fed"), recorded="2026-05-20")),
         "not-met",
     ),
+    # Nor does the record of an infant say it of a mother.
+    Case(
+        "infant-s-record",
+        BF,
+        woman(feeding(), birth_date="2026-01-20"),
+        "not-met",
+        basis="computed",
+        note="said of the child",
+    ),
+    Case("infant-s-record-with-a-year", BF, woman(feeding(), birth_date="2025"), "not-met"),
+    Case("birth-date-missing", BF, woman(feeding(), birth_date=None), "met"),
     Case("gender-other", BF, woman(feeding(), gender="other"), "met"),
     Case("gender-missing", BF, woman(feeding(), gender=None), "met"),
 ]
