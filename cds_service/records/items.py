@@ -36,6 +36,7 @@ MEDICATIONS: Final = (
 UNREADABLE_ITEM: Final = {"system": READING_PROBLEM, "code": "ambiguous-code"}
 # What the record's references to items lead to, and where each type of it keeps its concept.
 _CONCEPTS: Final = {"Medication": "code", "Substance": "code", "Device": "type"}
+_OF_USE: Final = ("status", "timingDateTime", "timingPeriod", "recordedOn")
 _DOSAGES: Final = ("dosageInstruction", "dosage")
 
 
@@ -116,7 +117,9 @@ class Items:
         if use.get("status") == "entered-in-error" or (found is not None and _tells_what(found)):
             return use, None
         concept = _of_display(reference)
-        stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept}
+        # It is shown as the use that it comes from: with that one's status and dates.
+        own = {key: use[key] for key in _OF_USE if key in use}
+        stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept, **own}
         if "text" in concept:
             stand_in["meta"] = inherited_meta(use, "reference")
         elif "meta" in use:

@@ -321,6 +321,9 @@ DEVICES = [
          used(device(text="BiPAP"), status="stopped"), status="unknown"),
     case("stopped-then-supplied", NIV, supply_delivery(hcpcs("E0470"), on="2026-01-01"),
          used(device(BILEVEL), status="stopped", timingPeriod={"end": "2025-12-01"}), status="met"),
+    case("supplied-on-a-day-to-come", NIV,
+         supply_delivery(hcpcs("E0470"), on=None, occurrenceTiming={"event": ["2026-08-01"]}), status="not-met",
+         note="future-dated"),
     case("supplied-in-words", NIV, supply_delivery(text="Aparelho BiPAP"), status="unknown", reasons="text-only"),
     case("claimed", NIV, procedure(hcpcs("E0471"), on="2025-06-01"), status="met"),
     case("claimed-not-done", NIV, procedure(hcpcs("E0471"), status="not-done"), status="not-met"),
@@ -745,8 +748,22 @@ CUTTING = [
     Case("a-stoma-of-the-past", FRS, _twelve_and(0, condition(icd10cm("Z93.1"), clinical="resolved")), "met"),
 ]  # fmt: skip
 
+# ---------------------------------------------------------------- Conditions coded as what they are not
+MISCODED = [
+    built
+    for criterion_id, code in (
+        (NIV, BILEVEL), (TRA, TRACHEOSTOMY), (DPS, IMPLANT), (PEG, GASTROSTOMY), (PEG, JEJUNOSTOMY),
+    )
+    for built in (
+        case("miscoded", criterion_id, condition(code, id="c"), status="unknown", reasons="ambiguous-code",
+             likely="met", evidence=("c",)),
+        case("miscoded-past", criterion_id, condition(code, clinical="resolved"), status="unknown", likely=""),
+        case("miscoded-refuted", criterion_id, condition(code, verification="refuted"), status="not-met"),
+    )
+]  # fmt: skip
+
 SECTIONS = [
-    *CONDITIONS, *PROCEDURES, *CPAPS, *DEVICES, *UNREADABLE, *ITEMS, *TRACHEOSTOMIES, *PACERS, *PLACED, *FEEDINGS,
+    *MISCODED, *CONDITIONS, *PROCEDURES, *CPAPS, *DEVICES, *UNREADABLE, *ITEMS, *TRACHEOSTOMIES, *PACERS, *PLACED, *FEEDINGS,
     *FEEDING_ITEMS, *CUTTING,
 ]  # fmt: skip
 
@@ -877,6 +894,18 @@ def test_each_of_the_three_ways_excludes_by_itself() -> None:
     assert assessment["status"] == "excluded"
     assert criterion(assessment, NIV)["status"] == "not-met"
     assert criterion(assessment, TRA)["status"] == "not-met"
+
+
+def test_the_evidence_of_a_lost_device_is_its_use() -> None:
+    use = _unresolved({"display": "BiPAP"}, id="u", timingPeriod={"start": "2026-02-01"})
+    (shown,) = verdict(minimal(use), NIV)["evidence"]
+    assert shown == {
+        "reference": "DeviceUseStatement/u",
+        "display": "BiPAP",
+        "value": None,
+        "date": "2026-02-01",
+        "status": "active",
+    }
 
 
 def test_two_conditions_of_als_do_not_disturb() -> None:
