@@ -33,7 +33,9 @@ def allowed_by_data(
     loaded: LoadedTrial, criterion: Criterion, verdict: Verdict, result: Result, record: PatientRecord
 ) -> Verdict:
     """What the data's completeness leaves of a verdict (clinical-spec §1.2: failures and types not offered)."""
-    read = result.types if criterion.lazy else loaded.needs.by_criterion[criterion.id]
+    read = loaded.needs.by_criterion[criterion.id]
+    if criterion.lazy:
+        read = result.types | frozenset(criterion.reads or ())
     states = {kind: record.state(kind) for kind in read}
     failed = sorted(k for k, s in states.items() if s.state not in (COMPLETE, NOT_OFFERED))
     if failed:

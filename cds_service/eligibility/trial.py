@@ -47,7 +47,8 @@ class Criterion:
     `define`: the CQL define that computes it; None = not computed yet.
     `same_as`: the id of the criterion whose verdict it repeats.
     `reads`: the resource types whose failure makes it unknown; None = derived from the ELM's retrieves;
-    `lazy`: only the types that its evaluation really read count. `asked`: whether the Questionnaire asks for it.
+    `lazy`: of the other types only those that its evaluation really read count. `asked`: whether the Questionnaire
+    asks for it.
     `attestation_days`: how long a coordinator's answer holds (inclusive), None = no limit; `attestation_window`: the
     parameter whose window that is, if any.
     `sensitive`: the category that keeps its findings off the card, or None.

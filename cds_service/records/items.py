@@ -7,7 +7,7 @@ After this step (clinical specification §2.8):
   reference's `display` as text. Its words stand beside it as codings (`words`), and those of each `route`;
 - every DeviceRequest carries `codeCodeableConcept`, every SupplyDelivery `suppliedItem.itemCodeableConcept`;
 - `device.reference` of every DeviceUseStatement is `Device/{id}` of a Device of the record: one that does not
-  resolve gets a Device made of its `display`.
+  resolve, or leads to a Device of which nothing tells what it is, gets a Device made of its `display`.
 
 What cannot be read (no concept, a reference that leads nowhere and has no words; a drug coded only by codes in no
 value set, without words) gets the coding `ambiguous-code` of the reading problems: it may be anything. A Medication
@@ -36,6 +36,7 @@ MEDICATIONS: Final = (
 UNREADABLE_ITEM: Final = {"system": READING_PROBLEM, "code": "ambiguous-code"}
 # What the record's references to items lead to, and where each type of it keeps its concept.
 _CONCEPTS: Final = {"Medication": "code", "Substance": "code", "Device": "type"}
+_OF_USE: Final = ("status", "timingDateTime", "timingPeriod", "recordedOn")
 _DOSAGES: Final = ("dosageInstruction", "dosage")
 
 
@@ -107,15 +108,18 @@ class Items:
     # --- devices, orders and deliveries -----------------------------------------------------------------------
 
     def device_use(self, use: Resource) -> tuple[Resource, Resource | None]:
-        """(the DeviceUseStatement, the Device that stands in for one that does not resolve).
+        """(the DeviceUseStatement, the Device that stands in for one that does not resolve or tells nothing).
 
         A use entered in error says nothing, so nothing stands in for its device.
         """
         reference = use.get("device")
-        if use.get("status") == "entered-in-error" or self._find(reference, "Device") is not None:
+        found = self._find(reference, "Device")
+        if use.get("status") == "entered-in-error" or (found is not None and _tells_what(found)):
             return use, None
         concept = _of_display(reference)
-        stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept}
+        # It is shown as the use that it comes from: with that one's status and dates.
+        own = {key: use[key] for key in _OF_USE if key in use}
+        stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept, **own}
         if "text" in concept:
             stand_in["meta"] = inherited_meta(use, "reference")
         elif "meta" in use:
@@ -170,6 +174,13 @@ def _concepts_of_item(item: Resource) -> Iterable[Concept]:
         yield concept
     for name in device_names(item):
         yield {"text": name}
+
+
+def _tells_what(item: Resource) -> bool:
+    return any(
+        any(texts(concept)) or any("code" in coding for coding in concept.get("coding", ()))
+        for concept in _concepts_of_item(item)
+    )
 
 
 def device_names(device: Resource) -> list[str]:

@@ -742,6 +742,36 @@ DIAGNOSES = [
         woman(condition(snomed("169741004", "Breast fed"), recorded="2026-05-20")),
         "not-met",
     ),
+    # CID-10 has no digit for lactation: O91 and O92 leave it open, but for a lack of milk.
+    *[
+        Case(
+            f"cid-{code}",
+            BF,
+            woman(condition(cid10(code), recorded="2026-05-01")),
+            verdict_,
+            ("ambiguous-code",) if verdict_ == "unknown" else (),
+        )
+        for code, verdict_ in (
+            ("O92.7", "unknown"),
+            ("O921", "unknown"),
+            ("O92", "unknown"),
+            ("O91.2", "unknown"),
+            ("O92.3", "not-met"),
+            ("O92.5", "not-met"),
+        )
+    ],
+    Case("cid-O92.7-long-ago", BF, woman(condition(cid10("O92.7"), recorded="2025-06-14")), "not-met"),
+    # Nor does the record of an infant say it of a mother.
+    Case(
+        "infant-s-record",
+        BF,
+        woman(feeding(), birth_date="2026-01-20"),
+        "not-met",
+        basis="computed",
+        note="said of the child",
+    ),
+    Case("infant-s-record-with-a-year", BF, woman(feeding(), birth_date="2025"), "not-met"),
+    Case("birth-date-missing", BF, woman(feeding(), birth_date=None), "met"),
     Case("gender-other", BF, woman(feeding(), gender="other"), "met"),
     Case("gender-missing", BF, woman(feeding(), gender=None), "met"),
 ]

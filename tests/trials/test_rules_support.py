@@ -19,6 +19,7 @@ from tests.builders import (
     Json,
     Resource,
     als,
+    alsfrs,
     alsfrs_item,
     attestation,
     bundle,
@@ -146,6 +147,10 @@ CONDITIONS = [
     case("breathing-room-air", NIV, condition(snomed("722742002")), status="not-met"),
     case("words", NIV, condition(text="Em uso de BiPAP noturno"), status="unknown", reasons="text-only", likely="met"),
     case("words-vni", NIV, condition(text="VNI"), status="unknown", reasons="text-only"),
+    *[
+        case(f"words-{text}", NIV, condition(text=text), status="unknown", reasons="text-only", likely="met")
+        for text in ("Bi-PAP", "Non-invasive ventilation at night", "Ventilação mecânica não invasiva")
+    ],
     case("words-bilevel", NIV, condition(text="bilevel support"), status="unknown", reasons="text-only"),
     case(
         "words-portuguese", NIV, condition(text="Ventilação não-invasiva"), status="unknown", reasons="text-only"
@@ -252,7 +257,12 @@ DEVICES = [
     case("in-use-on-a-day", NIV, used(device(BILEVEL), timingDateTime="2025-06-15"), status="met"),
     case("ended-yesterday", NIV, used(device(BILEVEL), timingPeriod={"end": "2026-06-14"}), status="unknown",
          reasons="stale-data"),
-    case("ended-some-day-of-june", NIV, used(device(BILEVEL), timingPeriod={"end": "2026-06"}), status="unknown"),
+    case("ended-some-day-of-june", NIV, used(device(BILEVEL), timingPeriod={"end": "2026-06"}), status="unknown",
+         reasons="partial-date"),
+    case("used-on-a-day-to-come", NIV, used(device(BILEVEL), timingTiming={"event": ["2026-08-01"]}),
+         status="not-met", note="future-dated"),
+    case("used-on-days", NIV, used(device(BILEVEL), timingTiming={"event": ["2026-08-01", "2026-05-01"]}),
+         status="met"),
     *[
         case(f"use-{s}", NIV, used(device(BILEVEL), status=s), status="unknown", reasons="stale-data")
         for s in ("completed", "stopped", "on-hold")
@@ -311,6 +321,9 @@ DEVICES = [
          used(device(text="BiPAP"), status="stopped"), status="unknown"),
     case("stopped-then-supplied", NIV, supply_delivery(hcpcs("E0470"), on="2026-01-01"),
          used(device(BILEVEL), status="stopped", timingPeriod={"end": "2025-12-01"}), status="met"),
+    case("supplied-on-a-day-to-come", NIV,
+         supply_delivery(hcpcs("E0470"), on=None, occurrenceTiming={"event": ["2026-08-01"]}), status="not-met",
+         note="future-dated"),
     case("supplied-in-words", NIV, supply_delivery(text="Aparelho BiPAP"), status="unknown", reasons="text-only"),
     case("claimed", NIV, procedure(hcpcs("E0471"), on="2025-06-01"), status="met"),
     case("claimed-not-done", NIV, procedure(hcpcs("E0471"), status="not-done"), status="not-met"),
@@ -336,6 +349,16 @@ UNREADABLE = [
              reasons="text-only"),
         case("lost-device-of-another-kind", criterion_id,
              _unresolved({"reference": "Device/lost", "display": "Prótese de quadril"}), status="not-met"),
+        # A Device is there, and nothing tells what it is.
+        case("bare-device", criterion_id, used({"resourceType": "Device"}), status="unknown",
+             reasons="ambiguous-code", evidence=("use",)),
+        case("bare-device-with-words", criterion_id, {"resourceType": "Device", "id": "unit"},
+             _unresolved({"reference": "Device/unit", "display": words}), status="unknown", reasons="text-only"),
+        case("bare-device-intended", criterion_id, used({"resourceType": "Device"}, status="intended"),
+             status="not-met"),
+        case("bare-device-unused", criterion_id, {"resourceType": "Device"}, status="not-met"),
+        case("device-of-another-code", criterion_id, used(device(coding("https://ehr.example/stock", "X1"))),
+             status="not-met"),
         case("lost-device-intended", criterion_id, _unresolved({"reference": "Device/lost"}, status="intended"),
              status="not-met"),
         case("lost-device-in-error", criterion_id,
@@ -427,6 +450,25 @@ TRACHEOSTOMIES = [
          procedure(text="Decanulação", status="not-done"), status="met"),
     case("status-closed-since", TRA, condition(cid10("Z93.0"), recorded="2019-03-01"),
          procedure(text="Decanulação", on="2019-08-20", id="x"), status="unknown", evidence=("x",)),
+    # A stoma that is past was closed; its complications and the visits for it pass while it stays.
+    case("stoma-of-the-past", TRA, procedure(TRACHEOSTOMY, on="2019-02-01"),
+         condition(cid10("Z93.0"), clinical="resolved", id="c"), status="unknown", evidence=("c",)),
+    case("stoma-abated", TRA, procedure(TRACHEOSTOMY, on="2019-02-01"),
+         condition(icd10cm("Z930"), clinical=None, abatement="2019-08"), status="unknown"),
+    case("stoma-of-an-earlier-time", TRA, procedure(TRACHEOSTOMY, on="2019-02-01"),
+         condition(cid10("Z93.0"), clinical="resolved", abatement="2018-12"), status="met"),
+    case("stoma-of-an-encounter", TRA, procedure(TRACHEOSTOMY, on="2019-02-01"),
+         condition(cid10("Z93.0"), clinical="resolved", category="encounter-diagnosis"), status="met"),
+    case("stoma-of-the-past-in-error", TRA, procedure(TRACHEOSTOMY, on="2019-02-01"),
+         condition(cid10("Z93.0"), clinical="resolved", verification="entered-in-error"), status="met"),
+    case("infection-of-the-past", TRA, procedure(TRACHEOSTOMY, on="2019-02-01"),
+         condition(icd10cm("J95.02"), clinical="resolved"), status="met"),
+    *[case(f"words-{n}", TRA, f, status="unknown", reasons="text-only")
+      for n, f in enumerate((
+          condition(text="Paciente traqueostomizado"),
+          procedure(text="Laringectomia total", on="2015-01-01"),
+          condition(text="Laryngectomy, 2015"),
+      ))],
     case("status-after-a-closure", TRA, condition(cid10("Z93.0"), recorded="2020-03-01"),
          procedure(text="Decanulação", on="2019-08-20"), status="met"),
     case("status-in-doubt", TRA, procedure(TRACHEOSTOMY, status="preparation"), status="unknown"),
@@ -470,7 +512,8 @@ PACERS = [
     *[case(f"ordered-{s}", DPS, service_request(IMPLANT, status=s), status="not-met") for s in NOT_ORDERED],
     *[case(f"words-{n}", DPS, used(device(text=text)), status="unknown", reasons="text-only", likely="met")
       for n, text in enumerate(
-          ("Diaphragm pacer", "diaphragm pacing system", "Marcapasso diafragmático", "NeuRx DPS"))],
+          ("Diaphragm pacer", "diaphragm pacing system", "Marcapasso diafragmático", "NeuRx DPS",
+           "Marca-passo diafragmático", "Diaphragmatic pacemaker"))],
     case("words-in-a-procedure", DPS, procedure(text="Diaphragm pacing, laparoscopic", on="2025-01-01"),
          status="unknown", reasons="text-only"),
     case("words-in-a-condition", DPS, condition(text="Portador de marcapasso diafragmático"), status="unknown",
@@ -493,6 +536,15 @@ PACERS = [
 PLACED = [
     case("none", PEG, status="not-met", basis="no-evidence"),
     case("peg", PEG, procedure(GASTROSTOMY, on="2026-03-11", id="p"), status="met", evidence=("p",)),
+    case("stoma-of-the-past", PEG, procedure(GASTROSTOMY, on="2025-01-01"),
+         condition(cid10("Z93.1"), clinical="resolved", abatement="2025-09-01", id="c"), status="unknown", evidence=("c",)),
+    case("stoma-of-an-earlier-time", PEG, procedure(GASTROSTOMY, on="2025-10-01"),
+         condition(cid10("Z93.1"), clinical="resolved", abatement="2025-09-01"), status="met"),
+    case("jejunostomy-s-stoma-of-the-past", PEG, procedure(JEJUNOSTOMY, on="2025-01-01"),
+         condition(cid10("Z93.4"), clinical="resolved"), status="unknown"),
+    case("another-stoma-of-the-past", PEG, procedure(GASTROSTOMY, on="2025-01-01"),
+         condition(cid10("Z93.4"), clinical="resolved"), status="met"),
+    case("words-jejunostomy", PEG, condition(text="Jejunostomia"), status="unknown", reasons="text-only"),
     case("peg-long-ago", PEG, procedure(GASTROSTOMY, on="2010"), status="met"),
     case("peg-undated", PEG, procedure(GASTROSTOMY), status="met"),
     case("peg-in-progress", PEG, procedure(GASTROSTOMY, status="in-progress"), status="met"),
@@ -688,12 +740,30 @@ CUTTING = [
         "a-tube-taken-out", FRS,
         _twelve_and(0, procedure(GASTROSTOMY, on="2025-01-01"), procedure(REMOVAL, on="2025-06-01")), "met",
     ),
+    Case("formula", FRS, _twelve_and(0, nutrition_order(enteral=True)), "not-met"),
+    Case("feeding-going-on", FRS, _twelve_and(0, condition(ENTERAL)), "not-met"),
+    Case("feeding-kits", FRS, _twelve_and(0, supply_delivery(hcpcs("B4034"), on="2026-06-01")), "not-met"),
+    Case("oral-diet", FRS, _twelve_and(0, nutrition_order()), "met"),
     Case("a-stoma", FRS, _twelve_and(0, condition(icd10cm("Z93.1"))), "not-met"),
     Case("a-stoma-of-the-past", FRS, _twelve_and(0, condition(icd10cm("Z93.1"), clinical="resolved")), "met"),
 ]  # fmt: skip
 
+# ---------------------------------------------------------------- Conditions coded as what they are not
+MISCODED = [
+    built
+    for criterion_id, code in (
+        (NIV, BILEVEL), (TRA, TRACHEOSTOMY), (DPS, IMPLANT), (PEG, GASTROSTOMY), (PEG, JEJUNOSTOMY),
+    )
+    for built in (
+        case("miscoded", criterion_id, condition(code, id="c"), status="unknown", reasons="ambiguous-code",
+             likely="met", evidence=("c",)),
+        case("miscoded-past", criterion_id, condition(code, clinical="resolved"), status="unknown", likely=""),
+        case("miscoded-refuted", criterion_id, condition(code, verification="refuted"), status="not-met"),
+    )
+]  # fmt: skip
+
 SECTIONS = [
-    *CONDITIONS, *PROCEDURES, *CPAPS, *DEVICES, *UNREADABLE, *ITEMS, *TRACHEOSTOMIES, *PACERS, *PLACED, *FEEDINGS,
+    *MISCODED, *CONDITIONS, *PROCEDURES, *CPAPS, *DEVICES, *UNREADABLE, *ITEMS, *TRACHEOSTOMIES, *PACERS, *PLACED, *FEEDINGS,
     *FEEDING_ITEMS, *CUTTING,
 ]  # fmt: skip
 
@@ -765,6 +835,22 @@ def test_a_type_that_failed_or_is_not_offered(criterion_id: str, kind: str) -> N
     assert (absent["status"], absent["reasons"]) == ("unknown", ["not-offered"])
 
 
+@pytest.mark.parametrize("kind", ["Procedure", "Condition", "NutritionOrder"])
+def test_the_feeding_is_read_for_the_score_only_where_it_decides(kind: str) -> None:
+    """IN03 reads the feeding for its choice between the two cutting items, and for nothing else."""
+    assert verdict(minimal(alsfrs(22)), FRS, states={kind: "failed"})["status"] == "not-met"
+    both = verdict(_twelve_and(0), FRS, states={kind: "failed"})
+    assert (both["status"], both["reasons"]) == ("unknown", ["retrieval-failed"])
+
+
+def test_a_score_may_stand_in_a_form_that_was_not_got() -> None:
+    row = verdict(minimal(alsfrs(38)), FRS, states={"QuestionnaireResponse": "failed"})
+    assert (row["status"], row["reasons"], row["likely"]) == ("unknown", ["retrieval-failed"], "met")
+    assert (
+        verdict(minimal(alsfrs(38)), FRS, states={"QuestionnaireResponse": "not-offered"})["status"] == "met"
+    )
+
+
 @pytest.mark.parametrize(
     ("criterion_id", "kind"), [(NIV, "NutritionOrder"), (TRA, "Observation"), (PEG, "MedicationRequest")]
 )
@@ -808,6 +894,18 @@ def test_each_of_the_three_ways_excludes_by_itself() -> None:
     assert assessment["status"] == "excluded"
     assert criterion(assessment, NIV)["status"] == "not-met"
     assert criterion(assessment, TRA)["status"] == "not-met"
+
+
+def test_the_evidence_of_a_lost_device_is_its_use() -> None:
+    use = _unresolved({"display": "BiPAP"}, id="u", timingPeriod={"start": "2026-02-01"})
+    (shown,) = verdict(minimal(use), NIV)["evidence"]
+    assert shown == {
+        "reference": "DeviceUseStatement/u",
+        "display": "BiPAP",
+        "value": None,
+        "date": "2026-02-01",
+        "status": "active",
+    }
 
 
 def test_two_conditions_of_als_do_not_disturb() -> None:
