@@ -979,6 +979,9 @@ HIPS = [
             snomed("426962008"),
             icd10cm("M80.051A"),
             icd10cm("M84.451A"),
+            cid10("S72.9"),  # of the femur, part not stated
+            icd10cm("S72.91XA"),
+            cid10("T93.1"),
         )
     ],
     Case("nearby-past", HIP, by(condition(icd10cm("S32.4"), clinical="resolved")), "unknown"),
