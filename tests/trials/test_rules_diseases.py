@@ -508,6 +508,9 @@ WORDS = [
                 "Miastenia gravis",
                 "Esclerose múltipla",
                 "Nega linfoma. Epilepsia desde 2009",
+                "Focal epilepsy",
+                "Multiple sclerosis",
+                "Ischaemic stroke",
             )
         )
     ],
