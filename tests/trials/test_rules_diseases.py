@@ -350,6 +350,19 @@ NEUROLOGY = [
         for c in ("G35", "G93.3", "84757009", "G43.9")
     ],
     neuro("chapter-g-of-another-system", "not-met", coding("urn:local", "G93.3")),
+    *[
+        neuro(f"system-written-{n}", "met", coding(system, "G40.9"))
+        for n, system in enumerate(
+            (
+                "https://hl7.org/fhir/sid/icd-10",
+                "http://hl7.org/fhir/sid/icd-10/",
+                "https://hl7.org/fhir/sid/icd-10-cm",
+                "http://hl7.org/fhir/sid/icd-10-cm/",
+                "urn:oid:2.16.840.1.113883.6.3",
+                "urn:oid:2.16.840.1.113883.6.90",
+            )
+        )
+    ],
     # Symptoms of ALS, other chapters, ALS itself.
     *[
         neuro(f"ignored-{c['system'][-6:]}-{c['code']}", "not-met", c)
