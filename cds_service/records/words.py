@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cds_service.records.mappings import Mappings
-from cds_service.records.text import Lexicon
-from cds_service.terminology.systems import DRUG_FORM, TEXT_MATCH, TEXT_MATCH_NEGATED
+from cds_service.records.text import Lexicon, Matches
+from cds_service.terminology.systems import DRUG_FORM, SNOMED, TEXT_MATCH, TEXT_MATCH_NEGATED
+from cds_service.terminology.text import normalise_text
 
 Concept = dict[str, Any]
 
@@ -58,6 +59,8 @@ class Words:
         if self._is_silent(concept):
             return concept
         matches = lexicon.read([*texts(concept), *more])
+        if _is_of_family(concept):
+            matches = Matches(frozenset(), matches.found | matches.negated)
         found = [{"system": TEXT_MATCH, "code": code} for code in sorted(matches.found)]
         found += [{"system": TEXT_MATCH_NEGATED, "code": code} for code in sorted(matches.negated)]
         return _added(concept, found)
@@ -68,6 +71,15 @@ class Words:
             self._value_sets.silences(coding.get("system"), coding.get("code") or "")
             for coding in concept.get("coding", ())
         )
+
+
+def _is_of_family(concept: Mapping[str, Any]) -> bool:
+    """Whether a coding is a SNOMED CT family history situation by its name: no set can list them all (§2.2)."""
+    return any(
+        coding.get("system") == SNOMED
+        and normalise_text(coding.get("display", "")).startswith("family history")
+        for coding in concept.get("coding", ())
+    )
 
 
 def is_text(text: object) -> bool:

@@ -72,6 +72,11 @@ def conditions(criterion_id: str, code: Json) -> list[Case]:
         of("no-clinical-status-and-ended-in-words", "unknown", clinical=None, abatementString="in childhood"),
         of("clinical-status-of-another-kind", "unknown", clinical="better"),
         of("ends-later", "unknown", ("future-dated",), abatement="2026-06-16"),
+        # Active, with an end that may or may not lie before S (§2.2): substance use counts either way.
+        *[
+            of(f"active-ending-{day}", "met" if criterion_id == SUD else "unknown", abatement=day)
+            for day in ("2026", "2026-06")
+        ],
         of("verification-absent", "met", note="verification not stated", verification=None),
         *[
             of(f"verification-{v}", "unknown", ("unverified-condition",), verification=v)
@@ -255,6 +260,8 @@ NEUROLOGY = [
             cid10("B91"),
             cid10("G14"),
             cid10("A81.0"),
+            cid10("I62.0"),  # I60-I63
+            icd10cm("I62.9"),
             cid10("G04.1"),
             icd10cm("G04.1"),
             cid10("G45.9"),
@@ -302,6 +309,23 @@ NEUROLOGY = [
     neuro("minor-tomorrow", "not-met", snomed("37796009"), onset="2026-06-16"),
     # Motor neuron disease of a known cause looks like ALS: a clinician tells them apart.
     neuro("mnd-of-lead", "unknown", snomed("866051002"), reasons=REVIEW),
+    # Stroke, dementia and brain injury by codes that the sets lack; one with motor neuron disease is an ALS-plus disorder.
+    *[
+        neuro(f"unnamed-{c['system'][-6:]}-{c['code']}", "unknown", c, reasons=REVIEW)
+        for c in (
+            cid10("I64"),
+            cid10("F03"),
+            icd10cm("F03.90"),
+            cid10("F01.1"),
+            icd10cm("F02.80"),
+            snomed("429998004"),
+            snomed("278857002"),
+            snomed("230274000"),
+            cid10("S06.5"),
+            cid10("T90.5"),
+        )
+    ],
+    neuro("hemorrhage-past", "unknown", cid10("I62.0"), clinical="resolved"),
     # Not listed: chapter G, and the root of the disorders.
     *[
         neuro(f"unlisted-{c['system'][-6:]}-{c['code']}", "unknown", c, reasons=REVIEW)
@@ -326,6 +350,19 @@ NEUROLOGY = [
         for c in ("G35", "G93.3", "84757009", "G43.9")
     ],
     neuro("chapter-g-of-another-system", "not-met", coding("urn:local", "G93.3")),
+    *[
+        neuro(f"system-written-{n}", "met", coding(system, "G40.9"))
+        for n, system in enumerate(
+            (
+                "https://hl7.org/fhir/sid/icd-10",
+                "http://hl7.org/fhir/sid/icd-10/",
+                "https://hl7.org/fhir/sid/icd-10-cm",
+                "http://hl7.org/fhir/sid/icd-10-cm/",
+                "urn:oid:2.16.840.1.113883.6.3",
+                "urn:oid:2.16.840.1.113883.6.90",
+            )
+        )
+    ],
     # Symptoms of ALS, other chapters, ALS itself.
     *[
         neuro(f"ignored-{c['system'][-6:]}-{c['code']}", "not-met", c)
@@ -366,6 +403,8 @@ ONE_CONDITION = [
     ((ALS, cid10("G47.3")), "unknown"),
     ((ALS, snomed("1259122001")), "unknown"),
     ((ALS, EPILEPSY), "unknown"),
+    ((ALS, cid10("I62.0")), "unknown"),
+    ((ALS, cid10("F02.8")), "unknown"),
     ((ALS, snomed("230253001")), "unknown"),
     ((snomed("1259124000"), snomed("230270009")), "unknown"),
     ((EPILEPSY, cid10("G40.9")), "met"),
@@ -482,6 +521,9 @@ WORDS = [
                 "Miastenia gravis",
                 "Esclerose múltipla",
                 "Nega linfoma. Epilepsia desde 2009",
+                "Focal epilepsy",
+                "Multiple sclerosis",
+                "Ischaemic stroke",
             )
         )
     ],
@@ -721,7 +763,11 @@ IGG = [
     *[Case(f"igg-flag-{f}", IMD, minimal(igg(low=None, flag=f)), "unknown") for f in ("L", "LL")],
     *[Case(f"igg-flag-{f}", IMD, minimal(igg(900, flag=f)), "not-met") for f in ("N", "H", "HH")],
     Case("igg-flag-alone", IMD, minimal(igg(None, low=None, flag="L")), "unknown"),
-    Case("igg-neither-range-nor-flag", IMD, minimal(igg(low=None)), "not-met"),
+    # Neither range nor flag: only what no laboratory calls normal is a hint.
+    Case("igg-plainly-low", IMD, minimal(igg(low=None)), "unknown"),
+    Case("igg-plainly-low-in-g-l", IMD, minimal(igg(3.2, low=None, unit="g/L")), "unknown"),
+    Case("igg-not-plainly-low", IMD, minimal(igg(500, low=None)), "not-met"),
+    Case("igg-of-another-unit", IMD, minimal(igg(320, low=None, unit="[IU]/mL")), "not-met"),
     Case("igg-of-years-ago", IMD, minimal(igg(on="2016-01-01")), "unknown"),
     Case("igg-normal-since", IMD, minimal(igg(on="2026-01-01"), igg(900)), "not-met"),
     Case("igg-low-since", IMD, minimal(igg(900, on="2026-01-01"), igg()), "unknown"),
@@ -987,6 +1033,28 @@ CODES = [
     use("caffeine-as-display", "unknown", cid10("F15.2", "Dependência de cafeína")),
     use("caffeine-in-icd-10-cm", "unknown", icd10cm("F15.10"), text="Caffeine abuse"),
     use("caffeine-beside-cocaine", "met", cid10("F15.2"), cid10("F14.2"), text="Cafeína"),
+    use("caffeine-decomposed", "unknown", cid10("F15.2"), text="cafei\u0301na", reasons=("ambiguous-code",)),
+    use("cocaine-beside-caffeine", "met", cid10("F15.2"), text="coca\u00edna e cafe\u00edna"),
+    # In remission from one substance, and with another: the remission says nothing of the other.
+    use(
+        "remission-beside-another-use",
+        "unknown",
+        icd10cm("F11.20"),
+        icd10cm("F10.21"),
+        recorded="2024-01",
+        reasons=("conflicting-data",),
+    ),
+    use(
+        "remission-beside-another-past-use",
+        "unknown",
+        icd10cm("F11.20"),
+        icd10cm("F10.21"),
+        recorded="2024-01",
+        clinical="resolved",
+        reasons=PARTIAL,
+    ),
+    use("remission-of-the-same", "not-met", icd10cm("F10.20"), icd10cm("F10.21"), recorded="2024-01"),
+    use("remission-in-snomed-too", "not-met", snomed("66590003"), icd10cm("F10.21"), recorded="2024-01"),
     use(
         "caffeine-of-long-ago",
         "not-met",
@@ -1057,6 +1125,16 @@ HINTS = [
     hint("audit-preliminary-low", "not-met", audit(3, status="preliminary")),
     hint("audit-in-error", "not-met", audit(status="entered-in-error")),
     hint("audit-without-status", "unknown", audit(status=None)),
+    # Known by its name only.
+    hint("audit-in-words", "unknown", observation(coding("urn:site", "A", "AUDIT total"), value_integer(10))),
+    hint("audit-in-words-low", "not-met", observation(coding("urn:site", "A", "AUDIT"), value_integer(7))),
+    hint("audit-c-in-words", "not-met", observation(coding("urn:site", "A", "AUDIT-C"), value_integer(9))),
+    hint(
+        "audit-in-words-beside-the-code",
+        "not-met",
+        audit(3),
+        observation(coding("urn:site", "A", "AUDIT"), value_integer(10)),
+    ),
     hint("audit-attested", "unknown", audit(), note="AUDIT"),
     hint(
         "screen-positive", "unknown", screen(id="it"), reasons=REVIEW, note="prescriptions", evidence=("it",)
@@ -1259,9 +1337,37 @@ def test_symptoms_of_als_and_evidence_of_other_rows_are_no_other_disease(code: J
     assert listed(condition(code, id="it"), condition(cid10("I10"), id="other")) == {"other"}
 
 
-@pytest.mark.parametrize("code", [cid10("C91.0"), icd10cm("D70.9"), cid10("I50.0"), cid10("C18.9")])
+@pytest.mark.parametrize(
+    "code",
+    [
+        cid10("C91.0"),
+        icd10cm("D70.9"),
+        cid10("I50.0"),
+        cid10("C18.9"),
+        cid10("c189"),
+        icd10cm("N18.4"),
+        cid10("N18.5"),
+        snomed("363406005", "Malignant tumor of colon"),
+    ],
+)
 def test_what_hints_strongly_is_always_listed(code: Json) -> None:
     assert listed(condition(code, id="it")) == {"it"}
+    assert any("strong" in note for note in verdict(minimal(condition(code)), INTERFERING)["notes"])
+
+
+@pytest.mark.parametrize(
+    ("text", "strong"),
+    [
+        ("câncer de cólon em quimioterapia", True),
+        ("Adenocarcinoma de pulmão", True),
+        ("Nega câncer", False),
+        ("História familiar de câncer de mama", False),
+        ("Carcinoma basocelular", False),
+    ],
+)
+def test_a_malignancy_in_words(text: str, strong: bool) -> None:
+    notes = verdict(minimal(condition(text=text)), INTERFERING)["notes"]
+    assert any("strong" in note for note in notes) is strong
 
 
 def test_als_itself_is_not_listed() -> None:

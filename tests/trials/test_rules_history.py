@@ -788,6 +788,15 @@ BLOOD = [
             ("Family history of leukemia", LEU),
         )
     ],
+    # A SNOMED CT family history by its name, with the colon that these have (§2.2): no set can list them all.
+    Case(
+        "of-the-family-by-name",
+        LYM,
+        by(condition(snomed("999999991", "Family history: Lymphoma (situation)"), text="Família: linfoma")),
+        "not-met",
+        basis="no-evidence",
+        note="negated text",
+    ),
     Case("words-provisional", LYM, by(condition(text="linfoma", verification="differential")), "unknown"),
     Case(
         "treatment-in-words",
@@ -838,6 +847,16 @@ IRRADIATION = [
         "unknown",
     ),
     Case("site-of-a-code-only", TBI, beam(concept(snomed("76752008"))), "not-met"),
+    # A local code without words names no site that can be read.
+    Case(
+        "site-of-a-local-code",
+        TBI,
+        beam(concept(coding("urn:site", "17"))),
+        "unknown",
+        ("ambiguous-code",),
+    ),
+    Case("site-of-a-local-code-in-words", TBI, beam(concept(coding("urn:site", "17", "Mama"))), "not-met"),
+    Case("site-of-a-question-mark", TBI, beam(concept(text="?")), "unknown", ("ambiguous-code",)),
     Case("site-in-words", TBI, beam(concept(text="mama esquerda")), "not-met"),
     *[
         Case(f"site-{text}", TBI, beam(concept(text=text)), "unknown", ("text-only",), likely="met")
@@ -979,6 +998,9 @@ HIPS = [
             snomed("426962008"),
             icd10cm("M80.051A"),
             icd10cm("M84.451A"),
+            cid10("S72.9"),  # of the femur, part not stated
+            icd10cm("S72.91XA"),
+            cid10("T93.1"),
         )
     ],
     Case("nearby-past", HIP, by(condition(icd10cm("S32.4"), clinical="resolved")), "unknown"),
