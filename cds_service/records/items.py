@@ -4,7 +4,8 @@ After this step (clinical specification §2.8):
 
 - every MedicationRequest, -Statement, -Administration and -Dispense carries `medicationCodeableConcept`: its own,
   that of the Medication it refers to (with those of the ingredients, and the words of the form), or the
-  reference's `display` as text. Its words stand beside it as codings (`words`), and those of each `route`;
+  reference's `display` as text. Its words stand beside it as codings (`words`), the names of the drugs too, and
+  those of each `route`;
 - every DeviceRequest carries `codeCodeableConcept`, every SupplyDelivery `suppliedItem.itemCodeableConcept`;
 - `device.reference` of every DeviceUseStatement is `Device/{id}` of a Device of the record: one that does not
   resolve gets a Device made of its `display`.
@@ -51,6 +52,8 @@ class Items:
 
     def medication(self, resource: Resource) -> Resource:
         """The medication resource with its drug as a concept, the drug's words and those of its routes read."""
+        if "medication" in resource:  # no element of R4: what it holds must not be taken for the concept
+            resource = {key: value for key, value in resource.items() if key != "medication"}
         given: Concept | None = resource.get("medicationCodeableConcept")
         reference = resource.get("medicationReference")
         if given is not None and reference is None and self._words.is_readable(given):
