@@ -87,7 +87,7 @@ def case(name: str, fact: Resource | list[Resource], status: str, *reasons: str,
 
 
 ADMINISTRATIONS = [
-    case("given-on-the-first-day", given(FIRST), "met", basis="explicit"),
+    case("given-on-the-first-day", given(FIRST), "met", basis="explicit", note="42 days before"),
     case("given-the-day-before", given(BEFORE), "not-met", note="43 days"),
     case("given-on-the-screening-day", given(S), "met"),
     case("given-after", given(AFTER), "not-met", note="planned"),
@@ -112,7 +112,13 @@ ADMINISTRATIONS = [
 ]
 
 STATEMENTS = [
-    case("statement-active", statement(), "met"),
+    case("statement-active", statement(), "met", note="in use on the screening day"),
+    case(
+        "two-in-the-window",
+        [statement(status="stopped", end="2026-05-10"), given("2026-06-01")],
+        "met",
+        note="14 days before",
+    ),
     case("statement-active-since", statement(start="2019"), "met"),
     case("statement-active-from-tomorrow", statement(start=AFTER), "not-met", note="planned"),
     case("statement-active-from-this-month", statement(start="2026-06"), "unknown", "partial-date"),
@@ -264,6 +270,18 @@ REQUESTS = [
     ),
     case(
         "bounds-without-unit", request(dosageInstruction=[within({"value": 10})]), "unknown", "partial-date"
+    ),
+    case(
+        "bounds-of-a-mistyped-range",
+        request(dosageInstruction=[{"timing": {"repeat": {"boundsRange": ["10 d"]}}}]),
+        "unknown",
+        "ambiguous-code",
+    ),
+    case(
+        "supply-beyond-the-calendar",
+        request(authored="9999-12-01", dispenseRequest=supply(90)),
+        "not-met",
+        note="planned",
     ),
     case("bounds-of-10-days", request(dosageInstruction=[within(quantity(10, "d"))]), "not-met"),
     case(
@@ -497,6 +515,24 @@ ROUTES = [
         "tacrolimus-topical-and-no-route",
         request(TACROLIMUS, dosageInstruction=[*by(TOPICAL), {"route": {"text": "como antes"}}]),
         "unknown",
+    ),
+    case(
+        "tacrolimus-capsule-on-the-skin",
+        request(TACROLIMUS, text="Tacrolimo 1 mg cápsula", dosageInstruction=by(TOPICAL)),
+        "unknown",
+        "ambiguous-code",
+    ),
+    case(
+        "steroid-capsule-inhaled",
+        request(PREDNISONE, text="cápsula", dosageInstruction=by(text="via inalatória")),
+        "not-met",
+    ),
+    case(
+        "steroid-intra-articular-injection-in-words",
+        request(
+            rxnorm("10759"), text="Triancinolona injetável", dosageInstruction=by(text="intra-articular")
+        ),
+        "not-met",
     ),
     case(
         "tacrolimus-oral-cream",
