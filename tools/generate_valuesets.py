@@ -510,6 +510,9 @@ DRUG_TERMS: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
             "imunossupressores", "imunossupressora", "immunosuppressants", "cyclosporin", "mycophenolate",
             "acido micofenolico", "fumarato de dimetila", "antithymocyte globulin", "globulina antitimocito",
             "imunoglobulina antitimocito", "timoglobulina", "thymoglobulin",
+            "globulina antitimocitica", "imunoglobulina antitimocitica",
+            "certolizumab", "certolizumabe", "efgartigimod", "efgartigimode", "muromonab",
+            "dimetilfumarato", "dimetil fumarato",
         ),
     ),
     "glucocorticoid": (

@@ -16,7 +16,8 @@ ELEMENTS: Final[dict[str, str]] = {
     "ratio": "numerator:quantity denominator:quantity",
     "period": "start:date end:date",
     "timing": "event:date* repeat:repeat code:concept",
-    "repeat": "boundsPeriod:period boundsDuration:quantity frequency:integer period:number periodUnit:string",
+    "repeat": "boundsPeriod:period boundsDuration:quantity boundsRange:range frequency:integer period:number "
+    "periodUnit:string",
     "reference": "reference:string type:string identifier:identifier display:string",
     "identifier": "system:string value:string",
     "annotation": "text:string",
@@ -27,7 +28,8 @@ ELEMENTS: Final[dict[str, str]] = {
     "referenceRange": "low:quantity high:quantity type:concept appliesTo:concept* age:range text:string",
     "component": "code:concept {value} dataAbsentReason:concept interpretation:concept* referenceRange:referenceRange*",
     "performer": "actor:reference",
-    "dosage": "text:string timing:timing route:concept asNeededBoolean:boolean doseAndRate:doseAndRate*",
+    "dosage": "text:string timing:timing route:concept asNeededBoolean:boolean "
+    "asNeededCodeableConcept:concept doseAndRate:doseAndRate*",
     "doseAndRate": "doseQuantity:quantity doseRange:range",
     "medicationDosage": "text:string route:concept dose:quantity",
     "ingredient": "itemCodeableConcept:concept itemReference:reference",

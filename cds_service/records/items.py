@@ -4,7 +4,8 @@ After this step (clinical specification §2.8):
 
 - every MedicationRequest, -Statement, -Administration and -Dispense carries `medicationCodeableConcept`: its own,
   that of the Medication it refers to (with those of the ingredients, and the words of the form), or the
-  reference's `display` as text. Its words stand beside it as codings (`words`), and those of each `route`;
+  reference's `display` as text. Its words stand beside it as codings (`words`), the names of the drugs too, and
+  those of each `route`;
 - every DeviceRequest carries `codeCodeableConcept`, every SupplyDelivery `suppliedItem.itemCodeableConcept`;
 - `device.reference` of every DeviceUseStatement is `Device/{id}` of a Device of the record: one that does not
   resolve, or leads to a Device of which nothing tells what it is, gets a Device made of its `display`.
@@ -52,6 +53,8 @@ class Items:
 
     def medication(self, resource: Resource) -> Resource:
         """The medication resource with its drug as a concept, the drug's words and those of its routes read."""
+        if "medication" in resource:  # no element of R4: what it holds must not be taken for the concept
+            resource = {key: value for key, value in resource.items() if key != "medication"}
         given: Concept | None = resource.get("medicationCodeableConcept")
         reference = resource.get("medicationReference")
         if given is not None and reference is None and self._words.is_readable(given):
@@ -119,7 +122,8 @@ class Items:
         concept = _of_display(reference)
         # It is shown as the use that it comes from: with that one's status and dates.
         own = {key: use[key] for key in _OF_USE if key in use}
-        stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept, **own}
+        named: Resource = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept}
+        stand_in: Resource = {**named, **own}
         if "text" in concept:
             stand_in["meta"] = inherited_meta(use, "reference")
         elif "meta" in use:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cds_service.errors import AuthoringError
@@ -52,10 +52,12 @@ class _Words:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The terms found in some texts: those that stand unguarded, and those of which every match is negated."""
+    """The terms found in some texts: those that stand unguarded, and those of which every match is negated; with
+    the phrases that matched, guarded or not."""
 
     found: frozenset[str]
     negated: frozenset[str]
+    phrases: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 class Lexicon:
@@ -91,6 +93,7 @@ class Lexicon:
         """The terms in all these texts together."""
         found: set[str] = set()
         negated: set[str] = set()
+        phrases: set[str] = set()
         for text in texts:
             found |= self._whole.get(text.strip(), set())
             words = _Words.of(text)
@@ -98,6 +101,7 @@ class Lexicon:
                 for phrase, code in (*self._starts.get(word, ()), *self._wild):
                     if not words.stands(phrase, at) or self._covered(words, code, at, len(phrase)):
                         continue
+                    phrases.add(" ".join(phrase))
                     if self._guarded(words, at, at + len(phrase)):
                         negated.add(code)
                     else:
@@ -105,7 +109,7 @@ class Lexicon:
         for code in tuple(found):
             found -= self._instead_of[code]
             negated -= self._instead_of[code]
-        return Matches(frozenset(found), frozenset(negated - found))
+        return Matches(frozenset(found), frozenset(negated - found), frozenset(phrases))
 
     def _covered(self, words: _Words, code: str, at: int, length: int) -> bool:
         """Whether the match is part of a phrase that means something else ("Wolff Parkinson White")."""

@@ -1249,8 +1249,8 @@ TREATMENTS: list[tuple[str, Resource, bool]] = [
     ("request-supply-in", request(authored="2025-06-06", dispenseRequest=supply(10)), True),
     ("request-supply-out", request(authored="2025-06-05", dispenseRequest=supply(10)), False),
     ("request-repeats-in", request(authored="2025-05-27", dispenseRequest=supply(10, 1)), True),
-    ("request-over-less-than-two-years", request(status="stopped", authored="2024-06-15"), True),
-    ("request-over-more-than-two-years", request(status="stopped", authored="2024-06-14"), False),
+    ("request-over-less-than-two-years", request(status="stopped", authored="2024-06-16"), True),
+    ("request-over-two-years", request(status="stopped", authored="2024-06-15"), False),
     ("request-undated-and-over", request(status="completed", authored=None), True),
     *[
         (f"statement-{s}", statement(status=s, start="2026-01-01"), True)
@@ -1272,6 +1272,11 @@ TREATMENTS: list[tuple[str, Resource, bool]] = [
     *[(f"given-{s}", given("2026-01-01", status=s), False) for s in ("not-done", "entered-in-error")],
     ("dispensed-in", dispensed(handed_over="2025-06-06", days=10), True),
     ("dispensed-out", dispensed(handed_over="2025-06-05", days=10), False),
+    ("dispensed-weeks-in", dispensed(handed_over="2025-05-19", daysSupply=quantity(4, "wk")), True),
+    ("dispensed-weeks-out", dispensed(handed_over="2025-05-18", daysSupply=quantity(4, "wk")), False),
+    ("dispensed-unit-unread", dispensed(handed_over="2025-05-18", daysSupply={"value": 10}), True),
+    ("dispensed-in-part", dispensed(status="in-progress", handed_over="2026-01-05", days=10), True),
+    ("dispense-going-on", dispensed(status="in-progress"), False),
     ("dispensed-without-days", dispensed(handed_over="2025-01-05"), True),
     ("dispensed-long-ago-without-days", dispensed(handed_over="2024-01-05"), False),
     *[

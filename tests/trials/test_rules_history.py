@@ -411,10 +411,19 @@ PRODUCTS = [
         )
         for kind, _ in KINDS
     ],
+    # A coded product that is ordered is unknown; so is an order that may be of one.
     Case(
         "request-unreadable",
         CEL,
         referring("MedicationRequest", {"reference": "Medication/none"}, "active"),
+        "unknown",
+        ("ambiguous-code",),
+        note="ordered",
+    ),
+    Case(
+        "request-unreadable-cancelled",
+        CEL,
+        referring("MedicationRequest", {"reference": "Medication/none"}, "cancelled"),
         "not-met",
     ),
     Case("drug-of-an-unknown-code", CEL, given(coding("urn:site", "4711")), "unknown", ("ambiguous-code",)),

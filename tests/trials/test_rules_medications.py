@@ -73,6 +73,10 @@ def by(route: Json | None = None, text: str | None = None) -> list[Json]:
     return [{"route": concept(*([] if route is None else [route]), text=text)}]
 
 
+def within(duration: Json) -> Json:
+    return {"timing": {"repeat": {"boundsDuration": duration}}}
+
+
 def supply(days: float, repeats: float | None = None, unit: str = "d") -> Json:
     found: Json = {"expectedSupplyDuration": quantity(days, unit)}
     return found if repeats is None else {**found, "numberOfRepeatsAllowed": repeats}
@@ -83,7 +87,7 @@ def case(name: str, fact: Resource | list[Resource], status: str, *reasons: str,
 
 
 ADMINISTRATIONS = [
-    case("given-on-the-first-day", given(FIRST), "met", basis="explicit"),
+    case("given-on-the-first-day", given(FIRST), "met", basis="explicit", note="42 days before"),
     case("given-the-day-before", given(BEFORE), "not-met", note="43 days"),
     case("given-on-the-screening-day", given(S), "met"),
     case("given-after", given(AFTER), "not-met", note="planned"),
@@ -108,7 +112,13 @@ ADMINISTRATIONS = [
 ]
 
 STATEMENTS = [
-    case("statement-active", statement(), "met"),
+    case("statement-active", statement(), "met", note="in use on the screening day"),
+    case(
+        "two-in-the-window",
+        [statement(status="stopped", end="2026-05-10"), given("2026-06-01")],
+        "met",
+        note="14 days before",
+    ),
     case("statement-active-since", statement(start="2019"), "met"),
     case("statement-active-from-tomorrow", statement(start=AFTER), "not-met", note="planned"),
     case("statement-active-from-this-month", statement(start="2026-06"), "unknown", "partial-date"),
@@ -245,7 +255,73 @@ REQUESTS = [
         request(authored="2026-04-04", dispenseRequest=supply(1, 0, "mo")),
         "not-met",
     ),
-    case("supply-without-unit", request(dispenseRequest={"expectedSupplyDuration": {"value": 30}}), "met"),
+    # An end that is stated without a unit is not "no end".
+    case(
+        "supply-without-unit",
+        request(dispenseRequest={"expectedSupplyDuration": {"value": 30}}),
+        "unknown",
+        "partial-date",
+    ),
+    case(
+        "supply-of-an-unread-unit",
+        request(dispenseRequest={"expectedSupplyDuration": quantity(2, "caixas")}),
+        "unknown",
+        "partial-date",
+    ),
+    case(
+        "bounds-without-unit", request(dosageInstruction=[within({"value": 10})]), "unknown", "partial-date"
+    ),
+    case(
+        "bounds-of-a-mistyped-range",
+        request(dosageInstruction=[{"timing": {"repeat": {"boundsRange": ["10 d"]}}}]),
+        "unknown",
+        "ambiguous-code",
+    ),
+    case(
+        "supply-beyond-the-calendar",
+        request(authored="9999-12-01", dispenseRequest=supply(90)),
+        "not-met",
+        note="planned",
+    ),
+    case("bounds-of-10-days", request(dosageInstruction=[within(quantity(10, "d"))]), "not-met"),
+    case(
+        "bounds-of-a-range",
+        request(
+            authored="2026-04-20",
+            dosageInstruction=[
+                {"timing": {"repeat": {"boundsRange": {"low": quantity(10, "d"), "high": quantity(20, "d")}}}}
+            ],
+        ),
+        "unknown",
+        "partial-date",
+    ),
+    case(
+        "bounds-of-a-range-before",
+        request(
+            authored="2026-04-20",
+            dosageInstruction=[
+                {"timing": {"repeat": {"boundsRange": {"low": quantity(7, "d"), "high": quantity(10, "d")}}}}
+            ],
+        ),
+        "not-met",
+    ),
+    case(
+        "bounds-of-both-kinds",
+        request(dosageInstruction=[within(quantity(10, "d")), bounded("2026-01-20", "2026-03-01")]),
+        "not-met",
+    ),
+    # The dosage without a start may have begun with the request.
+    case(
+        "one-dosage-begins-later",
+        request(dosageInstruction=[{"text": "50 mg"}, bounded("2026-07-01")]),
+        "unknown",
+        "partial-date",
+    ),
+    case(
+        "both-dosages-begin-later",
+        request(dosageInstruction=[bounded("2026-07-01"), bounded("2026-08-01")]),
+        "not-met",
+    ),
     case(
         "supply-without-unit-completed",
         request(dispenseRequest={"expectedSupplyDuration": {"value": 30}}, status="completed"),
@@ -363,6 +439,31 @@ UNIONS = [
         "unknown",
         "conflicting-data",
     ),
+    *[
+        case(
+            f"open-order-statement-of-the-drug-{name}",
+            [request(drug), statement(other, status="stopped", end="2026-05-01")],
+            "unknown",
+            "conflicting-data",
+        )
+        for name, drug, other in (
+            ("atc-rxnorm", atc("L04AX01"), rxnorm("1256")),
+            ("two-atc-codes", atc("L01BA01"), atc("L04AX03")),
+            ("in-portuguese", atc("L04AX01", "azatioprina"), rxnorm("1256", "Azathioprine")),
+        )
+    ],
+    *[
+        case(
+            f"open-order-statement-{text}",
+            [request(), medication_statement(text=text, status="stopped", end="2026-05-01")],
+            verdict_,
+        )
+        for text, verdict_ in (
+            ("Azatioprina 50 mg", "unknown"),
+            ("Azathioprine 50 mg tablet", "unknown"),
+            ("Metotrexato 2,5 mg", "met"),
+        )
+    ],
     case(
         "bounded-order-and-statement",
         [
@@ -414,6 +515,24 @@ ROUTES = [
         "tacrolimus-topical-and-no-route",
         request(TACROLIMUS, dosageInstruction=[*by(TOPICAL), {"route": {"text": "como antes"}}]),
         "unknown",
+    ),
+    case(
+        "tacrolimus-capsule-on-the-skin",
+        request(TACROLIMUS, text="Tacrolimo 1 mg cápsula", dosageInstruction=by(TOPICAL)),
+        "unknown",
+        "ambiguous-code",
+    ),
+    case(
+        "steroid-capsule-inhaled",
+        request(PREDNISONE, text="cápsula", dosageInstruction=by(text="via inalatória")),
+        "not-met",
+    ),
+    case(
+        "steroid-intra-articular-injection-in-words",
+        request(
+            rxnorm("10759"), text="Triancinolona injetável", dosageInstruction=by(text="intra-articular")
+        ),
+        "not-met",
     ),
     case(
         "tacrolimus-oral-cream",
@@ -510,6 +629,20 @@ def course(
     return statement(drug, status="active", start=start, end=end, dosage=[dosage])
 
 
+def in_words(text: str) -> Resource:
+    return statement(
+        PREDNISONE, status="completed", start="2026-05-20", end="2026-06-09", dosage=[{"text": text}]
+    )
+
+
+def coded_timing(dose: float, code: str) -> Resource:
+    timing = {
+        "code": concept({"system": "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation", "code": code})
+    }
+    dosage = {"timing": timing, "doseAndRate": [{"doseQuantity": quantity(dose, "mg")}]}
+    return statement(PREDNISONE, status="completed", start="2026-05-20", end="2026-06-09", dosage=[dosage])
+
+
 DOSES = [
     case("20-mg-14-days", course(20, "2026-05-10", "2026-05-23"), "unknown", likely="met"),
     case("20-mg-13-days", course(20, "2026-05-10", "2026-05-22"), "unknown", likely=""),
@@ -519,6 +652,23 @@ DOSES = [
     case("20-mg-a-week", course(20, "2026-01-10", "2026-05-23", periodUnit="wk"), "unknown", likely=""),
     case("14-days-until-today", course(20, "2026-06-02", None), "unknown", likely="met"),
     case("13-days-until-today", course(20, "2026-06-03", None), "unknown", likely=""),
+    case("40-mg-in-words", in_words("40 mg/day"), "unknown", likely="met"),
+    case("40-mg-in-portuguese", in_words("Tomar 40 mg por dia, pela manhã"), "unknown", likely="met"),
+    case("20-mg-once-a-day-in-words", in_words("20 mg 1x/dia"), "unknown", likely="met"),
+    case("19.5-mg-in-words", in_words("19,5 mg ao dia"), "unknown", likely=""),
+    case("tablets-in-words", in_words("2 comprimidos de 20 mg por dia"), "unknown", likely=""),
+    case("40-mg-in-words-without-a-day", in_words("40 mg"), "unknown", likely=""),
+    case("40-mg-in-words-every-other-day", in_words("40 mg dias alternados"), "unknown", likely=""),
+    *[
+        case(f"10-mg-{code}", coded_timing(10, code), "unknown", likely=likely)
+        for code, likely in (("QD", ""), ("BID", "met"), ("TID", "met"), ("QOD", ""))
+    ],
+    case(
+        "10-mg-every-12-hours",
+        course(10, "2026-05-10", "2026-05-23", period=12, periodUnit="h"),
+        "unknown",
+        likely="met",
+    ),
     case("20-g", course(20, "2026-05-10", None, unit="g"), "unknown", likely=""),
     case(
         "16-mg-methylprednisolone",
@@ -623,6 +773,11 @@ REFERENCES = [
     ),
     case("code-of-no-set", request(rxnorm("1191")), "unknown", "ambiguous-code"),
     case("code-of-no-set-with-words", request(rxnorm("1191", "aspirin")), "not-met"),
+    # "1256" of no system is no code of RxNorm.
+    *[
+        case(f"code-of-no-system-{code}", request({"code": code}), "unknown", "ambiguous-code", likely="")
+        for code in ("1256", "L04AX01", "8640")
+    ],
     case("site-s-code", request({"system": "urn:site", "code": "7"}), "unknown", "ambiguous-code"),
 ]
 

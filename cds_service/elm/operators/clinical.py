@@ -85,8 +85,14 @@ def _in_set(codes_name: str) -> Builder:
             if not isinstance(target, ValueSet):
                 raise DataError("a value set is expected")
             member = ctx.terminology.in_value_set
+            bare = isinstance(value, str) or (
+                isinstance(value, list) and any(isinstance(v, str) for v in value)
+            )
             return any(
-                code.code is not None and member(code.system, code.code, target.id) for code in _codes(value)
+                code.code is not None
+                and (bare or code.system is not None)
+                and member(code.system, code.code, target.id)
+                for code in _codes(value)
             )
 
         return Expr(run_in_value_set, "System.Boolean")
@@ -95,7 +101,7 @@ def _in_set(codes_name: str) -> Builder:
 
 
 def _codings_in_set(codings: Fn, url: str) -> Expr:
-    """`concept in "Value set"` straight on FHIR codings."""
+    """`concept in "Value set"` straight on FHIR codings; one without a system is in none."""
 
     def run_codings(ctx: Context, env: Env) -> Any:
         values = codings(ctx, env)
@@ -106,7 +112,8 @@ def _codings_in_set(codings: Fn, url: str) -> Expr:
                 if code is not None:
                     if type(code) is not str:
                         raise DataError("a FHIR code is no string in the data")
-                    if member(coding.get("system"), code, url):
+                    system = coding.get("system")
+                    if system is not None and member(system, code, url):
                         return True
         return False
 

@@ -15,6 +15,7 @@ from .helpers import AS_OF, MAN, MAPPINGS, SITE, Json, concept, normalised, only
 SUBJECT = {"reference": "Patient/p"}
 UNREADABLE = {"system": systems.READING_PROBLEM, "code": "ambiguous-code"}
 AZATHIOPRINE = concept("1256", systems.RXNORM)
+NAMED = {"coding": [*AZATHIOPRINE["coding"], {"system": systems.DRUG_NAME, "code": "azatioprin"}]}
 TEXT_MATCH, NEGATED, FORM = systems.TEXT_MATCH, systems.TEXT_MATCH_NEGATED, systems.DRUG_FORM
 KINDS = ["MedicationRequest", "MedicationStatement", "MedicationAdministration", "MedicationDispense"]
 
@@ -50,16 +51,56 @@ def test_a_reference_gives_the_medication_s_concept(kind: str) -> None:
     received = drug(kind, medicationReference={**TO_X, "display": "Riluzol"})
     record = normalised(received, medication(code=AZATHIOPRINE))
     (found,) = record.of_type(kind)
-    assert found["medicationCodeableConcept"] == AZATHIOPRINE
+    assert found["medicationCodeableConcept"] == NAMED
     assert "medicationReference" not in found
     assert record.original(found) is received
     assert tags(found) == {"reference"}
 
 
 def test_a_coded_drug_stays_the_same_object() -> None:
-    record = normalised(drug(medicationCodeableConcept={**AZATHIOPRINE, "text": "Imuran"}))
+    record = normalised(
+        drug(medicationCodeableConcept={**concept("35623", systems.RXNORM), "text": "Rilutek"})
+    )
     (found,) = record.of_type("MedicationRequest")
     assert record.original(found) is found
+
+
+@pytest.mark.parametrize(
+    ("drugs", "name"),
+    [
+        ([concept("1256", systems.RXNORM), concept("L04AX01", systems.ATC)], "azatioprin"),
+        ([{"text": "Azathioprine 50 mg tablet"}, {"text": "Azatioprina 50 mg"}], "azatioprin"),
+        ([concept("3008", systems.RXNORM), concept("L04AD01", systems.ATC), {"text": "Ciclosporina"}], "ciclosporin"),
+        ([concept("L01BA01", systems.ATC), concept("L04AX03", systems.ATC), {"text": "Metotrexato"}], "metotrexat"),
+        ([concept("42316", systems.RXNORM), {"text": "Tacrolimo 1 mg"}], "tacrolim"),
+        ([concept("68149", systems.RXNORM), {"text": "Micofenolato de mofetila"}], "micofenolat"),
+        ([concept("5492", systems.RXNORM), {"text": "hidrocortisona"}], "idrocortison"),
+        ([concept("10759", systems.RXNORM), {"text": "Triancinolona"}, {"text": "triamcinolona"}], "triancinolon"),
+        ([{"text": "fumarato de dimetila"}, concept("1373478", systems.RXNORM)], "dimetil fumarat"),
+    ],
+)  # fmt: skip
+def test_a_drug_has_one_name_in_every_code_and_language(drugs: list[Json], name: str) -> None:
+    for given in drugs:
+        found = only(drug(medicationCodeableConcept=given))
+        assert name in codings(found, systems.DRUG_NAME), given
+
+
+def test_what_is_no_element_of_r4_is_not_the_drug() -> None:
+    assert unreadable(only(drug(medication={"concept": AZATHIOPRINE}))["medicationCodeableConcept"])
+
+
+@pytest.mark.parametrize("system", ["data-absent-reason", "v3-NullFlavor"])
+def test_the_words_of_missing_data_say_nothing(system: str) -> None:
+    missing = {
+        "system": f"http://terminology.hl7.org/CodeSystem/{system}",
+        "code": "unknown",
+        "display": "Unknown",
+    }
+    assert unreadable(
+        only(drug(medicationCodeableConcept={"coding": [missing]}))["medicationCodeableConcept"]
+    )
+    told = only(drug(medicationCodeableConcept={"coding": [missing], "text": "Dipirona"}))
+    assert not unreadable(told["medicationCodeableConcept"])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +123,7 @@ def test_references_of_any_form_are_followed(reference: Json) -> None:
         ],
     }
     record = normalise(read_bundle(bundle), MAPPINGS, timezone=SITE, as_of=AS_OF)
-    assert record.of_type("MedicationRequest")[0]["medicationCodeableConcept"] == AZATHIOPRINE
+    assert record.of_type("MedicationRequest")[0]["medicationCodeableConcept"] == NAMED
 
 
 def test_ingredients_stand_beside_the_code() -> None:
@@ -258,11 +299,11 @@ def test_drugs_are_no_words_of_conditions() -> None:
         ("dexamethasone eye drops", {"non-systemic"}),
         ("Prednisolona colírio 1%", {"non-systemic"}),
         ("hydrocortisone topical ointment", {"non-systemic"}),
-        ("beclometasona, uso inalatório", {"non-systemic"}),
-        ("triancinolona intra-articular", {"non-systemic"}),
+        ("beclometasona, uso inalatório", {"non-systemic", "airway-or-joint"}),
+        ("triancinolona intra-articular", {"non-systemic", "airway-or-joint"}),
         ("Prednisona 20 mg comprimido", {"systemic"}),
         ("metotrexato 25 mg/mL injetável SC", {"systemic"}),
-        ("budesonide oral inhalation powder", {"non-systemic"}),
+        ("budesonide oral inhalation powder", {"non-systemic", "airway-or-joint"}),
         ("hydrocortisone rectal foam", {"rectal", "foam"}),
         ("hidrocortisona enema", {"rectal"}),
         ("Prednisona 20 mg", set()),
