@@ -82,6 +82,7 @@ PROVENANCE: Final[Mapping[str, str]] = {
     "elm": "Compiled logic (ELM)",
     "valueSets": "Value sets",
     "engine": "Engine",
+    "parameters": "Set by the site",
 }
 
 QUESTIONS: Final = "Questions for the study coordinator"

@@ -178,7 +178,7 @@ def test_the_text_keeps_to_its_width_and_holds_everything(width: int) -> None:
         "ALT (1742-6)",
         "Condition: 3, complete",
         "Observation: 0, could not be fetched (timeout)",
-        "cql: sha256:abc",
+        "Logic (CQL): sha256:abc",
     ):
         assert expected in text, expected
 
