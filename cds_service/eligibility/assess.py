@@ -256,7 +256,7 @@ def _notes(assessment: Assessment, participates: bool) -> tuple[str, ...]:
     if not assessment.card and not participates:
         notes.append("no card is due: no evidence of the trial's condition")
     if any("not-computed" in r.verdict.reasons for r in assessment.criteria):
-        notes.append("some criteria are not computed yet: see their rows")
+        notes.append("some criteria could not be computed: see their rows")
     return tuple(notes)
 
 

@@ -52,8 +52,8 @@ class Rule:
 class Parameters:
     """The parameters of one trial as the engine takes them.
 
-    `values`: by name, of CQL's types. `in_force`: the same as TOML has them, for what is shown. `changed`: what the site
-    set otherwise than the trial, as text by its path (`ulnFallback.alt.male`).
+    `values`: by name, of CQL's types. `in_force`: the same as TOML has them, for what is shown. `changed`: what the
+    site set otherwise than the trial, as text by its path (`ulnFallback.alt.male`).
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
