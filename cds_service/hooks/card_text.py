@@ -34,6 +34,9 @@ _NUMBER: Final = re.compile(
     r"[<>≤≥]?=?\d{1,6}([.,]\d{1,6})?"
     r"( ?(%|U/L|UI/L|IU/L|\[iU\]/L|[uµμn]kat/L|mg/dL|mg/dl|mg/L|[uµμm]mol/L|mL|L|cL|\{score\}|points|pontos|1))?"
 )
+_DEGREES: Final = frozenset(
+    {"definite", "probable", "probable laboratory supported", "possible", "suspected"}
+)
 # Reasons that say that nothing is known, which is no finding.
 _MISSING: Final = frozenset({"missing-data", "stale-data"})
 # Resources whose evidence is a measurement or an answer, not the name of a finding.
@@ -221,11 +224,13 @@ def _evidence(result: CriterionResult) -> list[str]:
 
 
 def _plain(value: str) -> bool:
-    """Whether a value may stand on a card: a number with a common unit, or an attestation's fixed words.
+    """Whether a value may stand on a card: a number with a common unit, a diagnosis's degree of certainty, or an
+    attestation's fixed words.
 
     Any other text of the record may name anything, and no list of words would catch it all.
     """
-    return value in ANSWER_DISPLAYS.values() or _NUMBER.fullmatch(value) is not None
+    fixed = value in ANSWER_DISPLAYS.values() or value.lower() in _DEGREES
+    return fixed or _NUMBER.fullmatch(value) is not None
 
 
 def _hidden(result: CriterionResult) -> bool:
