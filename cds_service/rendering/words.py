@@ -62,7 +62,7 @@ REASON: Final[Mapping[str, str]] = {
     "retrieval-failed": "the data could not be fetched",
     "not-offered": "not available electronically here: ask the patient",
     "boundary": "depends on a decision of the principal investigator",
-    "not-computed": "could not be computed",
+    "not-computed": "not computed",
 }
 
 LIKELY: Final[Mapping[str, str]] = {"met": "likely met", "not-met": "likely not met"}
