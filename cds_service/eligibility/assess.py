@@ -41,6 +41,8 @@ _WANTS_TEST: Final = frozenset(
     }
 )  # fmt: skip
 
+_NOT_GOT: Final = frozenset({"retrieval-failed", "not-offered"})
+
 
 @dataclass(frozen=True, slots=True)
 class Computed:
@@ -240,11 +242,14 @@ def _participates(loaded: LoadedTrial, results: Mapping[str, Result]) -> bool:
 
 
 def _card_due(gate: Verdict, participates: bool) -> bool:
-    """No card without evidence of the condition, nor to those who are or were in the trial (clinical-spec §1.2)."""
+    """No card without evidence of the condition, nor to those who are or were in the trial (clinical-spec §1.2).
+
+    A type that is not offered is data not got, too: else every chart of that server would bear a card.
+    """
     if participates or gate.status == NOT_MET:
         return False
     nothing_seen = gate.status == UNKNOWN and not gate.evidence
-    return not (nothing_seen and "retrieval-failed" in gate.reasons)
+    return not (nothing_seen and not _NOT_GOT.isdisjoint(gate.reasons))
 
 
 def _notes(assessment: Assessment, participates: bool) -> tuple[str, ...]:
@@ -256,7 +261,7 @@ def _notes(assessment: Assessment, participates: bool) -> tuple[str, ...]:
     if not assessment.card and not participates:
         notes.append("no card is due: no evidence of the trial's condition")
     if any("not-computed" in r.verdict.reasons for r in assessment.criteria):
-        notes.append("some criteria are not computed yet: see their rows")
+        notes.append("some criteria could not be computed: see their rows")
     return tuple(notes)
 
 

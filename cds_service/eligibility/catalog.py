@@ -125,7 +125,7 @@ def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, Sit
         origins=site.origins,
     )
     trial = trial.configured(
-        recruiting_confirmed=site.recruiting_confirmed, contact=site.contact, parameters=parameters.values
+        recruiting_confirmed=site.recruiting_confirmed, contact=site.contact, parameters=parameters.in_force
     )
     return LoadedTrial(
         trial, library, _cql_hash(folder, shared / _SHARED), derive_needs(trial, library), parameters

@@ -12,7 +12,14 @@ from typing import Any, Final, Protocol
 
 from cds_service.eligibility.verdict import Evidence
 from cds_service.records.record import PatientRecord
-from cds_service.terminology.systems import CANONICAL, READING_PROBLEM, TEXT_MATCH, TEXT_MATCH_NEGATED
+from cds_service.terminology.systems import (
+    CANONICAL,
+    DRUG_FORM,
+    DRUG_NAME,
+    READING_PROBLEM,
+    TEXT_MATCH,
+    TEXT_MATCH_NEGATED,
+)
 
 DERIVATION: Final = f"{CANONICAL}/CodeSystem/derivation"
 # Elements that name the resource, in the order in which they are looked for: concepts, then references.
@@ -27,8 +34,10 @@ _DATES: Final = (
     "whenHandedOver", "whenPrepared", "authored", "dateTime", "period", "recordedDate", "authoredOn", "recordedOn",
     "dateAsserted", "issued", "date",
 )  # fmt: skip
+# Names of the project's own codes that are more than their words.
+_OWN_NAMES: Final = {"el-escorial-category": "El Escorial category"}
 # What the mapping step noted on a concept; no words of the record.
-_MARKS: Final = frozenset({READING_PROBLEM, TEXT_MATCH, TEXT_MATCH_NEGATED})
+_MARKS: Final = frozenset({DRUG_FORM, DRUG_NAME, READING_PROBLEM, TEXT_MATCH, TEXT_MATCH_NEGATED})
 
 
 class Names(Protocol):
@@ -186,7 +195,7 @@ def _code_words(coding: Mapping[str, Any], names: Names | None) -> str | None:
     if system in _MARKS:
         return None
     # The project's own codes are words already.
-    return code.replace("-", " ") if system and system.startswith(CANONICAL) else code
+    return _OWN_NAMES.get(code, code.replace("-", " ")) if system and system.startswith(CANONICAL) else code
 
 
 def _value(resource: Mapping[str, Any], names: Names) -> str | None:

@@ -52,11 +52,12 @@ class Rule:
 class Parameters:
     """The parameters of one trial as the engine takes them.
 
-    `values`: by name, of CQL's types. `changed`: what the site set otherwise than the trial, as text by its path
-    (`ulnFallback.alt.male`).
+    `values`: by name, of CQL's types. `in_force`: the same as TOML has them, for what is shown. `changed`: what the
+    site set otherwise than the trial, as text by its path (`ulnFallback.alt.male`).
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    in_force: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -127,6 +128,7 @@ def bind(
         place = f"[trials.{trial_id}.parameters] {path}"
         return ConfigurationError(f"{f'{origin}: ' if origin else ''}{place}: {problem}.")
 
+    in_force = dict(own)
     changed: dict[str, str] = {}
     for name, value in site.items():
         if name not in own:
@@ -136,9 +138,10 @@ def bind(
             values[name] = _value(declared[name], whole, name, rules)
         except _WrongError as wrong:
             raise error(wrong.path, wrong.problem) from None
+        in_force[name] = whole
         changed.update(_changes(name, own[name], whole))
     _check_order(values, rules, error, set_here=site)
-    return Parameters(values, changed)
+    return Parameters(values, in_force, changed)
 
 
 def _known(name: str, known: Mapping[str, Any]) -> str:

@@ -145,17 +145,19 @@ class Trial:
     ) -> Trial:
         """This trial with what the site's configuration says of it (design §5, `[trials.<id>]`).
 
-        `parameters`: the values in force, on which the windows of the attestations may depend.
+        `parameters`: the values in force, as TOML has them: shown with each assessment, and the windows of the
+        attestations may depend on them.
         """
         contacts = self.contacts
         if contact:
             contacts = (Contact(contact, "Study contact at this site", ""), *contacts)
         registry = replace(self.registry, recruiting_confirmed=recruiting_confirmed)
+        in_force = {**self.parameters, **parameters}
         criteria = tuple(
-            replace(c, attestation_days=parameters.get(c.attestation_window or "", c.attestation_days))
+            replace(c, attestation_days=in_force.get(c.attestation_window or "", c.attestation_days))
             for c in self.criteria
         )
-        return replace(self, registry=registry, contacts=contacts, criteria=criteria)
+        return replace(self, registry=registry, contacts=contacts, criteria=criteria, parameters=in_force)
 
 
 def read_trial(source: Traversable) -> Trial:

@@ -12,7 +12,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from cds_service.eligibility.assessment import Assessment, CriterionResult
 from cds_service.eligibility.questionnaire import ANSWER_DISPLAYS
@@ -34,11 +34,24 @@ _NUMBER: Final = re.compile(
     r"[<>≤≥]?=?\d{1,6}([.,]\d{1,6})?"
     r"( ?(%|U/L|UI/L|IU/L|\[iU\]/L|[uµμn]kat/L|mg/dL|mg/dl|mg/L|[uµμm]mol/L|mL|L|cL|\{score\}|points|pontos|1))?"
 )
+_DEGREES: Final = frozenset(
+    {"definite", "probable", "probable laboratory supported", "possible", "suspected"}
+)
 # Reasons that say that nothing is known, which is no finding.
 _MISSING: Final = frozenset({"missing-data", "stale-data"})
 # Resources whose evidence is a measurement or an answer, not the name of a finding.
 _MEASURED: Final = frozenset({"Observation", "QuestionnaireResponse"})
 _NOT_GOT: Final = frozenset({"retrieval-failed", "not-offered", "not-computed"})
+
+_Line = tuple[str, int]  # its text, and how many criteria it speaks of
+
+
+class _Section(NamedTuple):
+    """A part of the detail. `least`: how many lines it should at least get."""
+
+    title: str
+    lines: list[_Line]
+    least: int
 
 
 def escaped(text: str, limit: int = _PIECE) -> str:
@@ -105,23 +118,24 @@ def rows(assessment: Assessment) -> list[CriterionResult]:
     return [result for result in assessment.criteria if result.criterion.same_as is None]
 
 
-def _against(assessment: Assessment) -> list[tuple[str, list[str], int]]:
+def _against(assessment: Assessment) -> list[_Section]:
     """What rules the patient out, all of it, sensitive ones only counted."""
     results = [r for r in rows(assessment) if r.excludes]
     plain = [r for r in results if not _hidden(r)]
-    lines = [_line(r, boundary=True) for r in plain] + _hidden_lines([r for r in results if _hidden(r)])
+    lines = [(_line(r, boundary=True), 1) for r in plain]
+    lines += _hidden_lines([r for r in results if _hidden(r)])
     title = f"**Not eligible: {counted(len(results), 'criterion')}**"
     if assessment.excluded_by_boundary_only:
         title = "**Excluded unless the PI rules otherwise**"
-    return [(title, lines, len(lines))]
+    return [_Section(title, lines, len(lines))]
 
 
-def _open(assessment: Assessment) -> list[tuple[str, list[str], int]]:
+def _open(assessment: Assessment) -> list[_Section]:
     """Why, what is unknown, what to ask; each with the number of lines that it should at least get."""
     results = rows(assessment)
     unknown = [r for r in results if r.verdict.status == "unknown"]
     why = [
-        _line(r)
+        (_line(r), 1)
         for r in results
         if r.verdict.status != "unknown" and r.criterion.tier == "A" and not _hidden(r) and r.verdict.evidence
     ]
@@ -139,25 +153,28 @@ def _open(assessment: Assessment) -> list[tuple[str, list[str], int]]:
         *_hidden_lines([r for r in data if _hidden(r)]),
     ]
     if not_computed:
-        verb = "is" if len(not_computed) == 1 else "are"
         count = counted(len(not_computed), "criterion")
-        lines.append(f"{count} {verb} not evaluated by this version: check by hand")
+        lines.append((f"{count} could not be computed: check by hand", len(not_computed)))
     asked = [(r.verdict.question or r.criterion.question or "", r) for r in people]
     questions = [
-        _trial_text(q or r.criterion.label)
+        (_trial_text(q or r.criterion.label), 1)
         for q, r in asked
         if not _hidden(r) and not names_sensitive(f"{r.criterion.label} {q}")
     ]
     if rest := len(people) - len(questions):
-        questions.append(f"{counted(rest, 'criterion')} more that only people can answer")
+        questions.append((f"{counted(rest, 'criterion')} more that only people can answer", rest))
+    nothing_found = sum(r.verdict.basis == "no-evidence" for r in results)
+    if nothing_found:
+        found = f"No record found for {counted(nothing_found, 'criterion')}: confirm with the patient"
+        questions.insert(0, (found, 0))  # their rows are settled so far: they are no open questions
     return [
-        ("**Why**", why, 4),
-        (f"**Unknown ({len(data) + len(not_computed)})**", lines, 5),
-        (f"**Ask ({len(people)})**", questions, 3),
+        _Section("**Why**", why, 4),
+        _Section(f"**Unknown ({len(data) + len(not_computed)})**", lines, 5),
+        _Section(f"**Ask ({len(people)})**" if people else "**Ask**", questions, 3),
     ]
 
 
-def _absent(results: Sequence[CriterionResult]) -> list[str]:
+def _absent(results: Sequence[CriterionResult]) -> list[_Line]:
     """Open criteria, a line each; those without any result together in the first, by the names of their tests."""
     missing = [
         r
@@ -165,9 +182,10 @@ def _absent(results: Sequence[CriterionResult]) -> list[str]:
         if r.criterion.missing_as and r.verdict.reasons == ("missing-data",) and not r.verdict.evidence
     ]
     if len(missing) < 2:
-        return [_line(r) for r in results]
+        return [(_line(r), 1) for r in results]
     names = list(dict.fromkeys(_trial_text(r.criterion.missing_as or "") for r in missing))
-    return [f"No result on record: {', '.join(names)}", *(_line(r) for r in results if r not in missing)]
+    first = (f"No result on record: {', '.join(names)}", len(missing))
+    return [first, *((_line(r), 1) for r in results if r not in missing)]
 
 
 def _line(result: CriterionResult, *, boundary: bool = False) -> str:
@@ -206,18 +224,20 @@ def _evidence(result: CriterionResult) -> list[str]:
 
 
 def _plain(value: str) -> bool:
-    """Whether a value may stand on a card: a number with a common unit, or an attestation's fixed words.
+    """Whether a value may stand on a card: a number with a common unit, a diagnosis's degree of certainty, or an
+    attestation's fixed words.
 
     Any other text of the record may name anything, and no list of words would catch it all.
     """
-    return value in ANSWER_DISPLAYS.values() or _NUMBER.fullmatch(value) is not None
+    fixed = value in ANSWER_DISPLAYS.values() or value.lower() in _DEGREES
+    return fixed or _NUMBER.fullmatch(value) is not None
 
 
 def _hidden(result: CriterionResult) -> bool:
     return result.criterion.sensitive is not None or names_sensitive(result.criterion.label)
 
 
-def _hidden_lines(results: Sequence[CriterionResult]) -> list[str]:
+def _hidden_lines(results: Sequence[CriterionResult]) -> list[_Line]:
     """Sensitive criteria, counted: missing tests by their kind, findings only as one of a category."""
     missing: dict[str, int] = {}
     findings: dict[str, int] = {}
@@ -231,15 +251,15 @@ def _hidden_lines(results: Sequence[CriterionResult]) -> list[str]:
                 "infectious-disease" if result.criterion.sensitive == "infectious-disease" else "confidential"
             )
             findings[kind] = findings.get(kind, 0) + 1
-    lines = [f"{_trial_text(counted(number, noun))} missing" for noun, number in missing.items()]
+    lines = [(f"{_trial_text(counted(number, noun))} missing", number) for noun, number in missing.items()]
     for kind, number in findings.items():
         count = "one" if number == 1 else str(number)
         noun = "criterion" if number == 1 else "criteria"
-        lines.append(f"{count} {kind} {noun}: see the assessment")
+        lines.append((f"{count} {kind} {noun}: see the assessment", number))
     return lines
 
 
-def _not_got(assessment: Assessment, criteria: int) -> list[str]:
+def _not_got(assessment: Assessment, criteria: int) -> list[_Line]:
     """One line on the data that could not be got, how many criteria need it, and what to do about it."""
     lost = {
         kind: acquired
@@ -251,9 +271,10 @@ def _not_got(assessment: Assessment, criteria: int) -> list[str]:
     reasons = sorted({acquired.reason or acquired.state for acquired in lost.values()})
     needed = f", needed by {counted(criteria, 'criterion')}" if criteria else ""
     kinds = ", ".join(list(lost)[:4]) + (f" and {len(lost) - 4} more" if len(lost) > 4 else "")
-    return [
+    said = (
         f"Data not obtained: {kinds} ({escaped(', '.join(reasons), 80)}){needed}: look these up in the chart"
-    ]
+    )
+    return [(said, criteria)]
 
 
 def _trial_text(text: str) -> str:
@@ -261,24 +282,24 @@ def _trial_text(text: str) -> str:
     return escaped(text, 300)
 
 
-def _fitted(sections: Iterable[tuple[str, list[str], int]], room: int) -> list[str]:
-    """The sections as nested lists in `room` lines; what does not fit is counted in the section's last
+def _fitted(sections: Iterable[_Section], room: int) -> list[str]:
+    """The sections as nested lists in `room` lines; the criteria that do not fit are counted in the section's last
     line.
     """
-    wanted = [(title, lines, least) for title, lines, least in sections if lines]
+    wanted = [section for section in sections if section.lines]
     room -= len(wanted)
-    shares = [min(len(lines), least) for _, lines, least in wanted]
+    shares = [min(len(section.lines), section.least) for section in wanted]
     while sum(shares) > room:
         shares[shares.index(max(shares))] -= 1
     # What is left over goes to the longest first: the unknown where much is unknown, else to what is settled.
     for index in sorted(range(len(wanted)), key=lambda i: shares[i], reverse=True):
-        lines = wanted[index][1]
+        lines = wanted[index].lines
         shares[index] += min(len(lines) - shares[index], room - sum(shares))
     fitted = []
-    for (title, lines, _), share in zip(wanted, shares, strict=True):
-        fitted.append(f"- {title}")
-        shown = lines if len(lines) <= share else lines[: share - 1]
-        fitted += [f"  - {line}" for line in shown]
-        if len(shown) < len(lines):
-            fitted.append(f"  - and {len(lines) - len(shown)} more: see the assessment")
+    for section, share in zip(wanted, shares, strict=True):
+        fitted.append(f"- {section.title}")
+        kept = len(section.lines) if len(section.lines) <= share else share - 1
+        fitted += [f"  - {text}" for text, _ in section.lines[:kept]]
+        if rest := section.lines[kept:]:
+            fitted.append(f"  - and {sum(number for _, number in rest)} more: see the assessment")
     return fitted

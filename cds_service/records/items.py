@@ -121,9 +121,8 @@ class Items:
             return use, None
         concept = _of_display(reference)
         # It is shown as the use that it comes from: with that one's status and dates.
-        own = {key: use[key] for key in _OF_USE if key in use}
-        named: Resource = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept}
-        stand_in: Resource = {**named, **own}
+        own: Resource = {key: use[key] for key in _OF_USE if key in use}
+        stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept, **own}
         if "text" in concept:
             stand_in["meta"] = inherited_meta(use, "reference")
         elif "meta" in use:

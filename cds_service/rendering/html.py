@@ -183,7 +183,9 @@ def _provenance(view: View, sub: str, anchor: str) -> str:
     entries += [("Registry", view.registry)] if view.registry else []
     entries += [(words.word_for(words.PROVENANCE, key), value) for key, value in view.provenance]
     if view.parameters:
-        entries += [("Parameters", "; ".join(f"{name} = {value}" for name, value in view.parameters))]
+        entries += [
+            ("Parameters in force", "; ".join(f"{name} = {value}" for name, value in view.parameters))
+        ]
     return _section("provenance", "Provenance", _terms(entries), sub, anchor)
 
 

@@ -100,11 +100,11 @@ def _missing(view: View) -> Iterator[str]:
 
 def _provenance(view: View) -> Iterator[str]:
     if view.registry:
-        yield f"registry: {view.registry}"
+        yield f"Registry: {view.registry}"
     for key, value in view.provenance:
-        yield f"{key}: {value}"
+        yield f"{words.word_for(words.PROVENANCE, key)}: {value}"
     if view.parameters:
-        yield "parameters: " + "; ".join(f"{name} = {value}" for name, value in view.parameters)
+        yield "Parameters in force: " + "; ".join(f"{name} = {value}" for name, value in view.parameters)
 
 
 def _data(view: View) -> Iterator[str]:

@@ -261,17 +261,19 @@ def _merge(group: str, rows: list[Row], trial_words: TrialWords) -> Row:
         text=trial_words.rows.get(group) or " · ".join(dict.fromkeys(row.text for row in rows)),
         verdict=words.verdict_word(kind, status[outcome], basis),
         outcome=outcome,
-        why=_part_counts(kind, outcomes),
+        why=_part_counts(rows),
         likely="",
         parts=tuple(replace(row, text=trial_words.labels.get(row.id, row.text)) for row in rows),
     )
 
 
-def _part_counts(kind: str, outcomes: list[str]) -> str:
-    labels = {FAIL: "present" if kind == "exclusion" else "not met", OPEN: "unknown"}
-    labels[PASS] = "not present" if kind == "exclusion" else "met"
-    counted = [f"{outcomes.count(key)} {label}" for key, label in labels.items() if key in outcomes]
-    return f"{len(outcomes)} parts: " + ", ".join(counted)
+def _part_counts(rows: list[Row]) -> str:
+    """`of 9 parts 1 unknown, 8 no record found`: what speaks against the patient first."""
+    counted = Counter((row.outcome, row.verdict.partition(":")[0].lower()) for row in rows)
+    if len(counted) == 1:
+        return f"all {len(rows)} parts"
+    order = sorted(counted, key=lambda each: (FAIL, OPEN, PASS).index(each[0]))
+    return f"of {len(rows)} parts " + ", ".join(f"{counted[each]} {each[1]}" for each in order)
 
 
 def _evidence(entry: Mapping[str, Any]) -> EvidenceLine:

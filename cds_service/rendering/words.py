@@ -62,7 +62,7 @@ REASON: Final[Mapping[str, str]] = {
     "retrieval-failed": "the data could not be fetched",
     "not-offered": "not available electronically here: ask the patient",
     "boundary": "depends on a decision of the principal investigator",
-    "not-computed": "not evaluated by this version",
+    "not-computed": "not computed",
 }
 
 LIKELY: Final[Mapping[str, str]] = {"met": "likely met", "not-met": "likely not met"}
@@ -82,6 +82,7 @@ PROVENANCE: Final[Mapping[str, str]] = {
     "elm": "Compiled logic (ELM)",
     "valueSets": "Value sets",
     "engine": "Engine",
+    "parameters": "Set by the site",
 }
 
 QUESTIONS: Final = "Questions for the study coordinator"

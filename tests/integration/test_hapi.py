@@ -20,6 +20,7 @@ from cds_service.records.fhir_transport import Bounds, Transport
 from cds_service.records.record import PatientRecord
 from cds_service.screening import Screener
 from cds_service.settings import load_settings
+from tests import builders
 
 pytestmark = pytest.mark.hapi
 
@@ -149,6 +150,75 @@ def _hook(server: str, patient: str, as_of: str, screener: RecordingScreener, fo
     answer = response.get_json()
     assert isinstance(answer, dict)
     return answer
+
+
+def _every_type() -> dict[str, Any]:
+    """A record with a resource of each type that the trial searches for and the vignettes lack, evidence all of them."""
+    coordinator = builders.practitioner("coordinator")
+    facts = [
+        builders.research_study("hapi-study", "NCT01234567", "A registry of ALS"),
+        builders.research_subject("ResearchStudy/hapi-study", "candidate"),
+        builders.nutrition_order(enteral=True, orderer={"reference": "Practitioner/coordinator"}),
+        builders.supply_delivery(builders.coding(builders.HCPCS, "E0470")),
+        builders.device(builders.snomed("702172008"), id="hapi-cpap"),
+        builders.device_use_statement("Device/hapi-cpap"),
+        builders.device_request(builders.snomed("702173003"), authoredOn="2026-05-02"),
+        builders.service_request(builders.snomed("235159007"), authoredOn="2026-05-03"),
+        builders.medication("hapi-drug", builders.rxnorm("1256", "azathioprine")),
+        {
+            **builders.medication_dispense(handed_over="2026-05-20", days=30),
+            "medicationCodeableConcept": None,
+            "medicationReference": {"reference": "Medication/hapi-drug"},
+        },
+        builders.medication_administration(builders.rxnorm("2700765"), on="2026-01-05"),
+        builders.immunization(builders.coding(builders.CVX, "43"), on="2026-06-10"),
+        builders.consent(provision="permit"),
+        {
+            "resourceType": "Encounter",
+            "status": "finished",
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+            "period": {"start": "2026-05-01", "end": "2026-05-01"},
+            "reasonCode": [builders.concept(builders.icd10cm("Z00.6"))],
+        },
+        {
+            "resourceType": "DiagnosticReport",
+            "status": "final",
+            "code": builders.concept(builders.loinc("81458-2")),
+            "effectiveDateTime": "2026-06-01",
+        },
+        builders.attestation({"EX02-CannotLieStill": "no"}),
+    ]
+    facts = [{key: value for key, value in fact.items() if value is not None} for fact in facts]
+    return builders.b0(coordinator, facts, who=builders.patient("hapi-all-types"), without=["fvc"])
+
+
+def test_every_type_that_the_trial_reads_arrives(
+    hapi_url: str,
+    screener: RecordingScreener,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """What the server holds is found by the searches of clinical-spec §2.1, references included."""
+    monkeypatch.chdir(tmp_path)
+    bundle = _every_type()
+    kinds = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
+    assert screener.needed_types([TRIAL]) - kinds == {
+        "MedicationStatement",
+        "Procedure",
+    }  # the vignettes have them
+    _put(hapi_url, [entry["resource"] for entry in bundle["entry"]])
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle), encoding="utf-8")
+    day = ["--as-of", builders.SCREENING_DAY]
+    from_file = _assessed(["bundle.json", *day], capsysbinary)
+    from_server = _assessed(["--fhir-server", hapi_url, "--patient", "hapi-all-types", *day], capsysbinary)
+    assert _verdicts(from_server) == _verdicts(from_file)
+    assert {kind: from_server["data"][kind]["count"] for kind in kinds - {"Practitioner"}} == {
+        kind: from_file["data"][kind]["count"] for kind in kinds - {"Practitioner"}
+    }
+    assert {entry["state"] for entry in from_server["data"].values()} == {"complete"}
+    _hook(hapi_url, "hapi-all-types", builders.SCREENING_DAY, screener, tmp_path)
+    assert _verdicts(screener.seen[-1].to_json()) == _verdicts(from_file)
 
 
 def test_every_page_of_a_search_is_read(hapi_url: str) -> None:

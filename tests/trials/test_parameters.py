@@ -371,6 +371,16 @@ def test_a_partial_override_leaves_the_other_limits(tmp_path: Path) -> None:
     assert assessed(screener, of_a_man)["provenance"]["parameters"] == "ulnFallback.alt.male = [33, 40]"
 
 
+def test_what_is_shown_as_in_force_is_what_the_site_set(tmp_path: Path) -> None:
+    """Not the trial's defaults; of a table, the limits that the site left alone keep theirs."""
+    screener = configured(tmp_path, "labWindowDays = 14\nulnFallback.alt.male = [33, 40]")
+    shown = screener.catalog.get(TRIAL).trial.parameters
+    limits = dict(DEFAULTS["ulnFallback"])
+    assert shown["labWindowDays"] == 14
+    assert shown["ulnFallback"] == {**limits, "alt": {**limits["alt"], "male": [33, 40]}}
+    assert set(shown) == set(trial().parameters)
+
+
 def test_a_setting_that_repeats_the_default_is_no_change(tmp_path: Path) -> None:
     screener = configured(tmp_path, "labWindowDays = 30\nfvcMinPercent = 65\nulnFallback.alt.male = [33, 62]")
     assert "parameters" not in assessed(screener, minimal())["provenance"]

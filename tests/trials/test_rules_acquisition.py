@@ -58,11 +58,13 @@ def test_not_offered_beside_found_evidence_changes_nothing() -> None:
 
 
 def test_not_offered_conditions_are_no_evidence_of_als() -> None:
-    """H1 is unknown, and what found nothing is not called absent."""
+    """H1 is unknown, and what found nothing is not called absent; but no chart of that server gets a card."""
     assessment = assess(bundle(patient()), states={"Condition": "not-offered"})
     row = criterion(assessment, H1)
     assert row["status"] == "unknown"
     assert "not-offered" in row["reasons"]
+    assert assessment["card"] is False
+    assert assessment["status"] == "unknown"
 
 
 @pytest.mark.parametrize("state", ["failed", "truncated", "refused", "pending"])

@@ -229,6 +229,17 @@ def test_msc_expansion_is_never_a_question_nor_missing_data() -> None:
     assert "missing-data" not in row["reasons"]
 
 
+@pytest.mark.parametrize(
+    "code", [icd10cm("Z80.7"), cid10("Z82.0"), snomed("416471007")], ids=lambda c: c["code"]
+)
+def test_a_relative_s_disease_is_no_problem_of_the_patient(code: dict[str, Any]) -> None:
+    """§2.2: and a newer record of it makes no answer stale."""
+    relative = condition(code, recorded="2026-06-12")
+    assert verdict(minimal(relative), INTERFERING)["evidence"] == []
+    answered = minimal(relative, attestation({INTERFERING: "no"}, on="2026-06-10"))
+    assert verdict(answered, INTERFERING)["basis"] == "attested"
+
+
 def test_the_questionnaire_can_resolve_every_human_row() -> None:
     answers = {c: "yes" if c.startswith("IN") else "no" for c in HUMAN}
     assessment = assess(b0(attestation(answers)))

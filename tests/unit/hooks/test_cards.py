@@ -145,6 +145,8 @@ def test_missing_sensitive_tests_are_counted_and_not_named() -> None:
     [
         ("EX08c-Hiv", "one infectious-disease criterion: see the assessment"),
         ("EX10a-Pregnancy", "one confidential criterion: see the assessment"),
+        ("EX10b-Breastfeeding", "one confidential criterion: see the assessment"),
+        ("EX11-Immunodeficiency", "one confidential criterion: see the assessment"),
         ("EX14a-SubstanceUse", "one confidential criterion: see the assessment"),
     ],
 )
@@ -174,6 +176,24 @@ def test_measured_values_are_shown_unless_their_name_is_sensitive() -> None:
     evidence = (seen("Observation/o", "ALSFRS-R total", "38 {score}"),)
     assert "ALSFRS-R total is at least 30: 38 {score} (2026-06-01)" in _alsfrs(evidence)
     assert "38" not in _alsfrs((seen("Observation/o", "Sífilis, ALSFRS-R", "38 {score}"),))
+
+
+@pytest.mark.parametrize("value", ["probable", "Definite", "probable laboratory supported"])
+def test_the_category_of_the_diagnosis_is_shown(value: str) -> None:
+    evidence = (seen("Observation/o", "El Escorial category", value),)
+    detail = card({"IN02-ElEscorial": Verdict("met", basis="explicit", evidence=evidence)})["detail"]
+    assert f"El Escorial category is possible, probable or definite: {value} (2026-06-01)" in detail
+
+
+def test_what_a_cut_list_leaves_out_is_counted_in_criteria() -> None:
+    """Two questions that may not stand on the card share a line, and count as two."""
+    lines = card({**dict.fromkeys(SEROLOGY, missing()), "EX07-Creatinine": missing()})["detail"].splitlines()
+    asked = lines[lines.index("- **Ask (8)**") + 1 :]
+    assert asked[0].startswith("  - No record found for ")
+    (rest,) = [
+        int(m[1]) for line in asked if (m := re.match(r"  - and (\d+) more: see the assessment", line))
+    ]
+    assert len(asked) - 2 + rest == 8
 
 
 @pytest.mark.parametrize(

@@ -103,16 +103,18 @@ def test_what_a_verdict_means_for_the_patient(kind: str, status: str, outcome: s
 
 
 @pytest.mark.parametrize(
-    ("this", "that", "verdict", "outcome"),
+    ("this", "that", "verdict", "outcome", "why"),
     [
-        (NOT_MET, NOT_MET, "Not present", PASS),
-        (NOT_MET, UNKNOWN, "Unknown", OPEN),
-        (UNKNOWN, UNKNOWN, "Unknown", OPEN),
-        (MET, UNKNOWN, "Present: excludes", FAIL),
-        (MET, NOT_MET, "Present: excludes", FAIL),
+        (NOT_MET, NOT_MET, "Not present", PASS, "all 2 parts"),
+        (NOT_MET, UNKNOWN, "Unknown", OPEN, "of 2 parts 1 unknown, 1 not present"),
+        (UNKNOWN, UNKNOWN, "Unknown", OPEN, "all 2 parts"),
+        (MET, UNKNOWN, "Present: excludes", FAIL, "of 2 parts 1 present, 1 unknown"),
+        (NOT_MET, MET, "Present: excludes", FAIL, "of 2 parts 1 present, 1 not present"),
     ],
 )
-def test_a_composite_row_is_the_or_of_its_parts(this: str, that: str, verdict: str, outcome: str) -> None:
+def test_a_composite_row_is_the_or_of_its_parts(
+    this: str, that: str, verdict: str, outcome: str, why: str
+) -> None:
     def basis(status: str) -> str | None:
         return None if status == UNKNOWN else "explicit"
 
@@ -122,7 +124,12 @@ def test_a_composite_row_is_the_or_of_its_parts(this: str, that: str, verdict: s
     row = exclusions.rows[0]
     assert (row.id, row.text, row.verdict, row.outcome) == ("EX01", "Two infections", verdict, outcome)
     assert [part.id for part in row.parts] == ["EX01a-This", "EX01b-That"]
-    assert row.why.startswith("2 parts: ")
+    assert row.why == why
+
+
+def test_parts_without_a_record_are_not_counted_as_absent() -> None:
+    row = view(assessment()).sections[2].rows[0]
+    assert row.why == "of 2 parts 1 unknown, 1 no record found"
 
 
 def test_no_record_is_not_called_absence() -> None:
@@ -178,7 +185,7 @@ def test_the_text_keeps_to_its_width_and_holds_everything(width: int) -> None:
         "ALT (1742-6)",
         "Condition: 3, complete",
         "Observation: 0, could not be fetched (timeout)",
-        "cql: sha256:abc",
+        "Logic (CQL): sha256:abc",
     ):
         assert expected in text, expected
 
