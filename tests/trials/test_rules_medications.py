@@ -209,6 +209,28 @@ REQUESTS = [
         for status in ("active", "completed", "stopped", "on-hold")
         for day, verdict_ in ((FIRST, "met"), (BEFORE, "not-met"))
     ],
+    # Stopped before its planned end: when, is not stated (§2.8 reads the planned end; the safer reading is a doubt).
+    *[
+        case(f"request-{status}-planned-{n}", request(status=status, authored=day, **end), verdict_, *reasons)
+        for status in ("stopped", "on-hold")
+        for n, end in enumerate(
+            (
+                {"dispenseRequest": {"validityPeriod": {"end": "2026-06-16"}}},
+                {"dosageInstruction": [bounded(end="2026-12-31")]},
+            )
+        )
+        for day, verdict_, reasons in (("2026-01-10", "unknown", ("partial-date",)), (FIRST, "met", ()))
+    ],
+    case(
+        "request-completed-planned",
+        request(status="completed", dispenseRequest={"validityPeriod": {"end": "2026-12-31"}}),
+        "met",
+    ),
+    *[
+        case(f"statement-{status}-planned", statement(status=status, start=day, end="2026-12-31"), verdict_)
+        for status in ("stopped", "completed")
+        for day, verdict_ in (("2026-01-10", "unknown"), (FIRST, "met"))
+    ],
     case("request-old-completed", request(status="completed", authored="2024-06-15"), "not-met"),
     case("request-old-on-hold", request(status="on-hold", authored="2024-06-15"), "unknown"),
     *[
