@@ -120,9 +120,12 @@ def _patient_id(text: str | None) -> str | None:
 
 def _types(missing: Sequence[str]) -> list[str]:
     try:
-        return [values.resource_type(name, Path()) for name in missing]
+        found = [values.resource_type(name, Path()) for name in missing]
     except ValueError:
         raise InputError("--missing wants the name of a FHIR resource type, such as Observation.") from None
+    if "Patient" in found:
+        raise InputError("--missing can't be Patient: without the Patient there is nothing to assess.")
+    return found
 
 
 def _read(file: str) -> bytes:

@@ -9,11 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cds_service.eligibility.catalog import LoadedTrial
-from cds_service.eligibility.needs import ATTESTATIONS
+from cds_service.eligibility.needs import ATTESTATIONS, COMPANIONS
 from cds_service.eligibility.trial import Criterion
 from cds_service.eligibility.verdict import UNKNOWN, Verdict
 from cds_service.elm import Result
-from cds_service.records.record import COMPLETE, NOT_OFFERED, Acquired, PatientRecord
+from cds_service.records.record import (
+    COMPLETE,
+    FAILED,
+    NOT_OFFERED,
+    REFUSED,
+    TRUNCATED,
+    Acquired,
+    PatientRecord,
+)
 
 
 def account(loaded: LoadedTrial, record: PatientRecord) -> dict[str, Acquired]:
@@ -38,6 +46,11 @@ def allowed_by_data(
         read = result.types | frozenset(criterion.reads or ())
     states = {kind: record.state(kind) for kind in read}
     failed = sorted(k for k, s in states.items() if s.state not in (COMPLETE, NOT_OFFERED))
+    failed += sorted(
+        kind
+        for kind, holders in COMPANIONS.items()
+        if not holders.isdisjoint(read) and record.state(kind).state in (FAILED, TRUNCATED, REFUSED)
+    )
     if failed:
         likely = verdict.status if verdict.basis in ("explicit", "computed") else None
         note = "could not be read completely: " + ", ".join(failed)

@@ -51,12 +51,16 @@ class Names(Protocol):
 def present(
     resources: Iterable[Any], record: PatientRecord, names: Names, as_of: date
 ) -> tuple[Evidence, ...]:
-    """The evidence list of these resources, each reference and name once, in their order."""
+    """The evidence list of these resources, each reference and name once, in their order.
+
+    What a resource is about may stand in another one (a Medication, a Device): that one follows it.
+    """
     shown: dict[tuple[str, str, str | None], Evidence] = {}
     for resource in resources:
         if isinstance(resource, Mapping):
-            item = _present(resource, record, names, as_of)
-            shown.setdefault((item.reference, item.display, item.value), item)
+            for part in (resource, *record.names_of(resource)):
+                item = _present(part, record, names, as_of)
+                shown.setdefault((item.reference, item.display, item.value), item)
     return tuple(shown.values())
 
 

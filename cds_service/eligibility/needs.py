@@ -13,8 +13,14 @@ from cds_service.eligibility.trial import Criterion, Trial
 from cds_service.elm import Library
 
 ATTESTATIONS: Final = "QuestionnaireResponse"
-# They belong to no patient and come along with what refers to them: no search of their own can fail.
-COMPANIONS: Final = frozenset({"Medication", "ResearchStudy"})
+# They belong to no patient and come along with what refers to them, without a search of their own. Where they are said
+# to be missing all the same, what refers to them can't be read.
+COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
+    "Medication": frozenset(
+        {"MedicationRequest", "MedicationStatement", "MedicationAdministration", "MedicationDispense"}
+    ),
+    "ResearchStudy": frozenset({"ResearchSubject"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ def _criterion_needs(criterion: Criterion, library: Library) -> frozenset[str]:
         return frozenset(criterion.reads)
     if criterion.define is None:
         return frozenset()
-    return _retrieved(library, criterion.define) - COMPANIONS
+    return _retrieved(library, criterion.define) - COMPANIONS.keys()
 
 
 def _retrieved(library: Library, define: str) -> frozenset[str]:

@@ -48,6 +48,7 @@ class Items:
         self._resources = resources
         self._words = words
         self._index: dict[str, Resource] | None = None
+        self.found: list[Resource] = []  # what references led to, until the caller clears it
 
     # --- medications ----------------------------------------------------------------------------------------
 
@@ -168,7 +169,10 @@ class Items:
                 for item in self._resources.get(kind, ())
                 if item.get("status") != "entered-in-error" and "id" in item
             }
-        return self._index.get(target)
+        item = self._index.get(target)
+        if item is not None:
+            self.found.append(item)
+        return item
 
 
 def _concepts_of_item(item: Resource) -> Iterable[Concept]:

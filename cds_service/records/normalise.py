@@ -68,6 +68,7 @@ class _Work:
         self.tidying = Tidying(mappings.aliases, mappings.local, timezone)
         self.words = Words(mappings)
         self.originals: dict[int, Mapping[str, Any]] = dict(record.originals)
+        self.named_by: dict[int, tuple[Resource, ...]] = {}
         self.resources: dict[str, list[Resource]] = {}
 
     def run(self) -> PatientRecord:
@@ -106,7 +107,14 @@ class _Work:
         resources = {kind: tuple(listed) for kind, listed in self.resources.items()}
         kept = [id(resource) for listed in resources.values() for resource in listed]
         originals = {key: self.originals[key] for key in kept if key in self.originals}
-        return self.record.replace(patient=patient, resources=resources, originals=originals)
+        named_by = {
+            key: tuple(self.originals.get(id(item), item) for item in self.named_by[key][1:])
+            for key in kept
+            if key in self.named_by
+        }
+        return self.record.replace(
+            patient=patient, resources=resources, originals=originals, named_by=named_by
+        )
 
     def _unmarked(self, resource: Resource) -> Resource:
         if UNREADABLE_DATE not in resource:
@@ -127,6 +135,8 @@ class _Work:
         """Remembers that `new` goes back to what `source` goes back to."""
         if new is not source:
             self.originals[id(new)] = self.originals.get(id(source), source)
+            if id(source) in self.named_by:
+                self.named_by[id(new)] = (new, *self.named_by[id(source)][1:])
         return new
 
     # --- what stands inside others --------------------------------------------------------------------------
@@ -162,9 +172,9 @@ class _Work:
         """What medications, orders, deliveries and devices in use refer to, as a concept of their own."""
         items = Items(self.resources, self.words)
         for kind in MEDICATIONS:
-            self._each(kind, items.medication)
-        self._each("DeviceRequest", items.order)
-        self._each("SupplyDelivery", items.delivery)
+            self._each(kind, partial(self._named, items, items.medication))
+        self._each("DeviceRequest", partial(self._named, items, items.order))
+        self._each("SupplyDelivery", partial(self._named, items, items.delivery))
         stand_ins: list[Resource] = []
         for at, use in enumerate(self.resources.get("DeviceUseStatement", ())):
             new, device = items.device_use(use)
@@ -173,6 +183,15 @@ class _Work:
                 stand_ins.append(self._from(device, use))
         if stand_ins:
             self.resources.setdefault("Device", []).extend(stand_ins)
+
+    def _named(self, items: Items, change: Callable[[Resource], Resource], resource: Resource) -> Resource:
+        """The resource with its item's concept, and the account of what that was read from."""
+        items.found.clear()
+        new = change(resource)
+        if items.found:
+            # Both are kept, so that their identities stay their own.
+            self.named_by[id(new)] = (new, *items.found)
+        return new
 
     # --- participations -------------------------------------------------------------------------------------
 

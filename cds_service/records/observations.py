@@ -91,7 +91,11 @@ def contained(parent: Resource, patient_reference: str) -> tuple[Resource, list[
             continue
         if kind not in EXTRACTED or f"#{own}" in taken:
             continue
+        if kind != "Observation" and parent.get("status") == "entered-in-error":
+            continue
         outer = {**inner, "id": f"{parent.get('id', '')}-{own}", "meta": inherited_meta(parent, "contained")}
+        if kind == "Device":  # it is there for the resource that holds it, and says nothing by itself
+            outer.pop("patient", None)
         if kind == "Observation":
             subject = inner.get("subject")
             named = subject.get("reference") if isinstance(subject, dict) else None

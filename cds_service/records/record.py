@@ -51,6 +51,9 @@ class PatientRecord:
     warnings: tuple[str, ...] = ()
     default: Acquired = Acquired(COMPLETE)
     originals: Mapping[int, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    named_by: Mapping[int, tuple[Mapping[str, Any], ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     def of_type(self, resource_type: str) -> tuple[dict[str, Any], ...]:
         """The resources of one type; empty when there are none."""
@@ -70,6 +73,10 @@ class PatientRecord:
         A derived Observation leads to the resource that it was derived from first (its panel, its volume).
         """
         return self.originals.get(id(resource), resource)
+
+    def names_of(self, resource: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+        """The resources that say what a normalised one is about: a request's Medication, a supply's Device."""
+        return self.named_by.get(id(resource), ())
 
     def replace(self, **changes: Any) -> PatientRecord:
         """A record with these fields changed."""

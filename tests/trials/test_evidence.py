@@ -16,13 +16,18 @@ from tests.builders import (
     cid10,
     coding,
     condition,
+    device,
     fvc_volume,
     height,
     immunization,
+    medication,
+    medication_request,
     minimal,
     procedure,
+    rxnorm,
     serology,
     snomed,
+    supply_delivery,
     weight,
     woman,
 )
@@ -157,3 +162,18 @@ def test_only_what_counts_is_evidence() -> None:
 def test_no_evidence_has_no_evidence() -> None:
     row = criterion(assess(b0()), "EX13b-Tracheostomy")
     assert (row["status"], row["basis"], row["evidence"]) == ("not-met", "no-evidence", [])
+
+
+def test_what_says_which_drug_or_device_it_is_stands_in_the_evidence() -> None:
+    """Without it the verdict would be another: what is no evidence can be removed."""
+    drug = medication("m", rxnorm("1256", "azathioprine"))
+    order = medication_request(id="order", medicationReference={"reference": "Medication/m"})
+    del order["medicationCodeableConcept"]
+    row = verdict(minimal(drug, order), "EX09-Immunosuppressant")
+    assert row["status"] == "met"
+    assert {item["reference"] for item in row["evidence"]} == {"MedicationRequest/order", "Medication/m"}
+    unit = device(snomed("702173003", "Home bilevel positive airway pressure unit"), id="unit")
+    supply = {**supply_delivery(id="supply"), "suppliedItem": {"itemReference": {"reference": "Device/unit"}}}
+    row = verdict(minimal(unit, supply), "EX13a-Niv")
+    assert row["status"] == "met"
+    assert {item["reference"] for item in row["evidence"]} == {"SupplyDelivery/supply", "Device/unit"}

@@ -14,9 +14,11 @@ from tests.builders import (
     cid10,
     condition,
     creatinine,
+    medication_request,
     minimal,
     patient,
     procedure,
+    research_subject,
     serology,
     snomed,
     woman,
@@ -181,3 +183,31 @@ def test_a_procedure_with_a_mistyped_field_is_not_overlooked(broken: dict[str, A
     whole = procedure(snomed("307007002"), on="2026-02-01")
     spoiled = {k: v for k, v in {**whole, **broken}.items() if v is not None}
     assert verdict(b0(spoiled), TRA)["status"] != "not-met"
+
+
+REFERRING = [
+    (
+        "Medication",
+        "EX09-Immunosuppressant",
+        medication_request() | {"medicationReference": {"reference": "Medication/x"}},
+    ),
+    ("Medication", "EX01-PriorCellTherapy", None),
+    ("Medication", "EX14a-SubstanceUse", None),
+    ("ResearchStudy", "EX12-OtherTrial", research_subject("ResearchStudy/x")),
+    ("ResearchStudy", "EX12-OtherTrial", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "criterion_id", "fact"), REFERRING)
+def test_what_only_comes_along_and_did_not_come_blocks(
+    kind: str, criterion_id: str, fact: Resource | None
+) -> None:
+    """Medications and studies have no search of their own; said to be missing, they are missing (§1.2)."""
+    assessment = assess(b0(*([fact] if fact else [])), missing=(kind,))
+    assert "retrieval-failed" in criterion(assessment, criterion_id)["reasons"]
+    assert assessment["status"] == "unknown"
+
+
+def test_a_server_without_medication_resources_is_no_failure() -> None:
+    row = criterion(assess(b0(), states={"Medication": "not-offered"}), "EX09-Immunosuppressant")
+    assert (row["status"], row["basis"]) == ("not-met", "no-evidence")

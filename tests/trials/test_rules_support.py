@@ -911,3 +911,27 @@ def test_the_evidence_of_a_lost_device_is_its_use() -> None:
 def test_two_conditions_of_als_do_not_disturb() -> None:
     record = bundle(patient(), als(), condition(G12_21), used(device(BILEVEL)))
     assert verdict(record, NIV)["status"] == "met"
+
+
+def _holding(kind: str, **elements: Any) -> Resource:
+    """A resource that holds the bilevel unit of the patient inside itself."""
+    unit = device(BILEVEL, id="unit", patient={"reference": "Patient/pat-1"})
+    return {"resourceType": kind, "contained": [unit], **elements}
+
+
+@pytest.mark.parametrize(
+    ("holder", "status"),
+    [
+        (_holding("DeviceUseStatement", status="active", device={"reference": "#unit"}), "met"),
+        (_holding("DeviceUseStatement", status="intended", device={"reference": "#unit"}), "not-met"),
+        (_holding("DeviceUseStatement", status="entered-in-error", device={"reference": "#unit"}), "not-met"),
+        (_holding("DeviceRequest", status="active", codeReference={"reference": "#unit"}), "unknown"),
+        (
+            _holding("DeviceRequest", status="entered-in-error", codeReference={"reference": "#unit"}),
+            "not-met",
+        ),
+        (_holding("DeviceRequest", status="revoked", codeReference={"reference": "#unit"}), "not-met"),
+    ],
+)
+def test_a_contained_device_is_there_for_what_holds_it(holder: Resource, status: str) -> None:
+    assert verdict(minimal(holder), NIV)["status"] == status
