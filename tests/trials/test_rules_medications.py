@@ -917,9 +917,10 @@ def test_an_earlier_use_is_shown_and_proves_nothing() -> None:
 
 def test_evidence_of_a_reference_names_the_drug_and_the_resource_received() -> None:
     row = verdict(minimal(referring({"reference": "Medication/a"}), medication("a", AZATHIOPRINE)), IMM)
-    (shown,) = row["evidence"]
+    shown, drug = row["evidence"]
     assert shown["reference"].startswith("MedicationRequest/")
     assert shown["display"] == "azathioprine"
+    assert drug["reference"] == "Medication/a"
     assert (shown["date"], shown["status"]) == ("2026-01-10", "active")
 
 

@@ -593,9 +593,9 @@ CONFIGURED = [
 RETRIEVAL = [
     Case("subjects-failed", TRI, minimal(), "unknown", ("retrieval-failed",), missing=("ResearchSubject",)),
     Case("conditions-failed", TRI, minimal(), "unknown", ("retrieval-failed",), missing=("Condition",)),
-    # Visits only hint, and no search brings studies of their own.
+    # Visits only hint. Studies come along without a search; said to be missing, they are.
     Case("visits-failed", TRI, minimal(), "not-met", basis="no-evidence", missing=("Encounter",)),
-    Case("studies-failed", TRI, other(), "met", missing=("ResearchStudy",)),
+    Case("studies-failed", TRI, other(), "unknown", ("retrieval-failed",), missing=("ResearchStudy",)),
     Case("feeding-conditions-failed", BF, woman(), "unknown", ("retrieval-failed",), missing=("Condition",)),
     Case(
         "feeding-observations-failed", BF, woman(), "unknown", ("retrieval-failed",), missing=("Observation",)
