@@ -177,3 +177,10 @@ def test_what_says_which_drug_or_device_it_is_stands_in_the_evidence() -> None:
     row = verdict(minimal(unit, supply), "EX13a-Niv")
     assert row["status"] == "met"
     assert {item["reference"] for item in row["evidence"]} == {"SupplyDelivery/supply", "Device/unit"}
+
+
+def test_whatever_speaks_of_a_pregnancy_in_a_man_s_record_is_shown() -> None:
+    doubt = condition(snomed("102874004", "Possible pregnancy"), id="possible")
+    row = verdict(minimal(doubt, serology("2106-3", "ind", on="2026-06-10", id="hcg")), PRG)
+    assert (row["status"], row["reasons"]) == ("unknown", ["conflicting-data"])
+    assert {item["reference"] for item in row["evidence"]} == {"Condition/possible", "Observation/hcg"}
