@@ -16,7 +16,7 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench translator hapi tools clean
+.PHONY: help demo serve test check format bench translator hapi reference tools clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,11 +44,13 @@ format: $(VENV)/.installed-test ## bring the code into its format
 bench: $(VENV)/.installed-test ## print the benchmarks of tests/benchmarks
 	@for bench in tests/benchmarks/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
 
-tools: translator hapi ## fetch the CQL translator and the HAPI FHIR server for the integration tests (Java 17, Maven)
+tools: translator hapi reference ## fetch what the integration tests need: translator, HAPI (Java 17, Maven), reference engine (Node)
 
 translator: .tools/translator/.fetched ## fetch the CQL translator
 
 hapi: .tools/hapi/.fetched ## fetch the HAPI FHIR server
+
+reference: .tools/reference/.fetched ## fetch the reference CQL engine, cql-execution (Node, npm)
 
 .tools/translator/.fetched: $(TRANSLATOR_POM)
 	@rm -rf $(@D) && mkdir -p $(@D)
@@ -59,6 +61,12 @@ hapi: .tools/hapi/.fetched ## fetch the HAPI FHIR server
 	@mkdir -p $(@D)
 	$(COPY) -Dartifact=$(JETTY) -DoutputDirectory=$(CURDIR)/$(@D) -Dmdep.stripVersion=true
 	$(COPY) -Dartifact=$(HAPI) -DoutputDirectory=$(CURDIR)/$(@D) -Dmdep.stripVersion=true
+	@touch $@
+
+.tools/reference/.fetched: tests/reference/package.json tests/reference/package-lock.json
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cp $^ $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 $(BIN)/python:
