@@ -10,10 +10,13 @@ running closures carries no cost for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
+from cds_service.elm.codegen import references
+from cds_service.elm.codegen.operators import Emit
+from cds_service.elm.codegen.writer import Writer
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.library import Unit
 from cds_service.elm.ports import Terminology
@@ -56,13 +59,19 @@ NO_CONTEXT: Any = None  # what a constant's closure is called with at load
 @dataclass(slots=True)
 class Expr:
     """A compiled expression. `reads`: the env slots that its value depends on; `constant`: it has one value for
-    ever; `cost`: how many nodes it has."""
+    ever; `cost`: how many nodes it has.
+
+    `emit` writes the same computation as Python statements (see `codegen`), None where only the closure is there;
+    `touches`: every slot of the frame that the closure uses (None: not known); `place`: its node's."""
 
     fn: Fn
     type: StaticType = None
     constant: bool = False
     reads: frozenset[int] = frozenset()
     cost: int = 1
+    emit: Emit | None = None
+    touches: frozenset[int] | None = None
+    place: Place | None = None
 
     def value(self) -> Any:
         """The value of a constant."""
@@ -82,6 +91,11 @@ def local(index: int) -> Fn:
 
     run_local.__dict__["slot"] = index
     return run_local
+
+
+def local_expr(index: int, kind: StaticType = None) -> Expr:
+    """An expression that reads a slot."""
+    return Expr(local(index), kind, emit=references.local(index))
 
 
 def slot_of(fn: Fn) -> int | None:
@@ -107,6 +121,7 @@ class Definition:
     state: str = "new"
     cost: int = 0
     memo: int = -1
+    direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
 
     @property
     def pure(self) -> bool:
@@ -134,8 +149,12 @@ class _Open:
     """What is gathered of an expression while it is compiled."""
 
     reads: set[int] = field(default_factory=set)
+    cells: set[int] = field(default_factory=set)
     cost: int = 1
 
+
+# Whether the bodies of defines and functions become Python functions; else they run as closures (for tests).
+GENERATES = True
 
 # From this many nodes on, what doesn't change from row to row is computed once per query.
 _WORTH_KEEPING = 4
@@ -216,6 +235,7 @@ class Compiler:
         self._known: dict[tuple[str, str], Definition] = {}
         self._functions: dict[tuple[str, str], list[Definition]] = {}
         self._places: dict[CodeType, list[tuple[Any, Place]]] = {}
+        self._lines: dict[CodeType, tuple[Place | None, ...]] = {}
         self.memoised = 0  # functions whose calls are remembered during an evaluation
         self._needs: dict[RetrieveNeed, int] = {}
         self._open: list[_Open] = [_Open()]
@@ -248,11 +268,14 @@ class Compiler:
         result.type = result_type(node) or result.type
         result.reads = frozenset(opened.reads)
         result.cost = opened.cost
+        result.touches = result.reads | opened.cells
+        result.place = scope.place(node)
         self._open[-1].reads |= opened.reads
+        self._open[-1].cells |= opened.cells
         self._open[-1].cost += opened.cost
         code = getattr(result.fn, "__code__", None)
         if code is not None:
-            self._places.setdefault(code, []).append((result.fn, scope.place(node)))
+            self._places.setdefault(code, []).append((result.fn, result.place))
         if scope.loops and result.cost >= _WORTH_KEEPING and not result.constant:
             self._keep(scope, result)
         return result
@@ -268,6 +291,7 @@ class Compiler:
             return
         cell = scope.slot(result.type).at
         loop.cells.append(cell)
+        inner = replace(result)
         fn = result.fn
 
         def run_kept(ctx: Context, env: Env) -> Any:
@@ -277,6 +301,9 @@ class Compiler:
             return value
 
         result.fn = run_kept
+        result.emit = references.kept(cell, inner)
+        result.touches = (result.touches or frozenset()) | {cell}
+        self._open[-1].cells.add(cell)
 
     def read(self, slot: Slot) -> None:
         """Note that the expression being compiled depends on a slot."""
@@ -337,7 +364,32 @@ class Compiler:
         definition.cost = body.cost
         definition.fn = body.fn
         definition.type = result_type(node) or body.type
+        if GENERATES:
+            self._generate(definition, body)
         definition.state = "done"
+
+    def _generate(self, definition: Definition, body: Expr) -> None:
+        """Make one Python function of a definition's body; where that can't be done, the closures stay."""
+        writer = Writer()
+        count = len(definition.operands)
+        is_define = definition.index >= 0
+        try:
+            made = writer.assemble(
+                definition.name,
+                range(count),
+                definition.frame_size,
+                writer.value(body),
+                define=is_define,
+            )
+        except (RecursionError, MemoryError, SyntaxError):
+            return  # nested too deeply for Python's own compiler
+        self._lines[made.code] = made.places
+        function = made.function
+        if is_define:
+            definition.fn = function
+            return
+        definition.direct = function
+        definition.fn = lambda ctx, env: function(ctx, *env[:count])
 
     # --- Run-time failures ---
 
@@ -366,6 +418,9 @@ class Compiler:
 
     def _place(self, trace: TracebackType) -> Place | None:
         frame = trace.tb_frame
+        lines = self._lines.get(frame.f_code)
+        if lines is not None:
+            return lines[trace.tb_lineno - 1]
         candidates = self._places.get(frame.f_code)
         if not candidates:
             return None

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
-from cds_service.elm.context import Context, Env, Fn
+from cds_service.elm.context import Context, Env
 from cds_service.elm.durations import duration_between
 from cds_service.elm.operators import fhirhelpers, references
 from cds_service.elm.operators.building import apply2
@@ -75,11 +76,7 @@ def _in_set(codes_name: str) -> Builder:
         codes = scope.expr(node[codes_name])
         inner, set_fn = codes.fn, where.fn
 
-        def run_in_value_set(ctx: Context, env: Env) -> Any:
-            value = inner(ctx, env)
-            if value is None:
-                return False
-            target = set_fn(ctx, env)
+        def within(value: Any, target: Any, ctx: Context) -> Any:
             if target is None:
                 return False
             if not isinstance(target, ValueSet):
@@ -95,16 +92,20 @@ def _in_set(codes_name: str) -> Builder:
                 for code in _codes(value)
             )
 
-        return Expr(run_in_value_set, "System.Boolean")
+        def run_in_value_set(ctx: Context, env: Env) -> Any:
+            value = inner(ctx, env)
+            return False if value is None else within(value, set_fn(ctx, env), ctx)
+
+        emit = write.unless_null("False", within, codes, where)
+        return Expr(run_in_value_set, "System.Boolean", emit=emit)
 
     return build
 
 
-def _codings_in_set(codings: Fn, url: str) -> Expr:
+def _codings_in_set(codings: Expr, url: str) -> Expr:
     """`concept in "Value set"` straight on FHIR codings; one without a system is in none."""
 
-    def run_codings(ctx: Context, env: Env) -> Any:
-        values = codings(ctx, env)
+    def within(values: Any, ctx: Context) -> Any:
         if values is not None:
             member = ctx.terminology.in_value_set
             for coding in values:
@@ -117,7 +118,12 @@ def _codings_in_set(codings: Fn, url: str) -> Expr:
                         return True
         return False
 
-    return Expr(run_codings, "System.Boolean")
+    inner = codings.fn
+    return Expr(
+        lambda ctx, env: within(inner(ctx, env), ctx),
+        "System.Boolean",
+        emit=write.direct(within, [codings], "ctx"),
+    )
 
 
 def _in_system(codes_name: str) -> Builder:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import DataError, Definition, Expr, Node, Scope
-from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.library import Unit
 from cds_service.elm.types import StaticType
 from cds_service.elm.values import Code, Concept
@@ -27,9 +27,11 @@ def native(unit: Unit, definition: Definition, operands: Sequence[Expr]) -> Expr
         return None
     inner = operands[0].fn
     if definition.name == "ToConcept" and definition.operands == (_CODEABLE,):
-        return Expr(lambda ctx, env: to_concept(inner(ctx, env)), "System.Concept")
+        emit = write.direct(to_concept, operands)
+        return Expr(lambda ctx, env: to_concept(inner(ctx, env)), "System.Concept", emit=emit)
     if definition.name == "ToCode" and definition.operands == (_CODING,):
-        return Expr(lambda ctx, env: to_code(inner(ctx, env)), "System.Code")
+        emit = write.direct(to_code, operands)
+        return Expr(lambda ctx, env: to_code(inner(ctx, env)), "System.Code", emit=emit)
     return None
 
 
@@ -63,8 +65,8 @@ def _list(codings: Any) -> Any:
     return codings
 
 
-def codings_of(scope: Scope, node: Node) -> Fn | None:
-    """For a call of ToConcept or ToCode: a closure that gives the codings themselves, None for null; else None."""
+def codings_of(scope: Scope, node: Node) -> Expr | None:
+    """For a call of ToConcept or ToCode: an expression of the codings themselves, null for null; else None."""
     if node.get("type") != "FunctionRef" or node.get("name") not in ("ToConcept", "ToCode"):
         return None
     unit = scope.unit.linked.get(node.get("libraryName") or "")
@@ -73,17 +75,15 @@ def codings_of(scope: Scope, node: Node) -> Fn | None:
     operand = scope.expr(node["operand"][0])
     inner = operand.fn
     if node["name"] == "ToCode" and operand.type == _CODING:
-
-        def run_coding(ctx: Context, env: Env) -> Any:
-            value = inner(ctx, env)
-            return None if value is None else (value,)
-
-        return run_coding
+        return Expr(lambda ctx, env: _alone(inner(ctx, env)), emit=write.direct(_alone, [operand]))
     if node["name"] == "ToConcept" and operand.type == _CODEABLE:
-
-        def run_codings(ctx: Context, env: Env) -> Any:
-            value = inner(ctx, env)
-            return None if value is None else _list(value.get("coding"))
-
-        return run_codings
+        return Expr(lambda ctx, env: _codings(inner(ctx, env)), emit=write.direct(_codings, [operand]))
     return None
+
+
+def _alone(coding: Any) -> Any:
+    return None if coding is None else (coding,)
+
+
+def _codings(concept: Any) -> Any:
+    return None if concept is None else _list(concept.get("coding"))

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.elm import compare
-from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local
+from cds_service.elm.codegen import operators as write_operators
+from cds_service.elm.codegen import queries as write
+from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.operators import properties
 from cds_service.elm.operators.list import distinct
@@ -41,25 +43,39 @@ def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], 
     for let in node.get("let") or ():
         expr = scope.expr(let["expression"])
         slot = _bind(scope.slot(expr.type), loop, slots)
-        lets.append((slot.at, expr.fn))
+        lets.append((slot.at, expr))
         scope = scope.with_names({let["identifier"]: slot})
-    tests: list[Fn] = []
+    tests: list[Expr] = []
     for relationship in node.get("relationship") or ():
         tests.append(_relationship(scope, relationship, loop, slots))
     if node.get("where"):
-        tests.append(scope.fn(node["where"]))
-    plan = _Plan([(expr.fn, slot.at, _rows_of(expr)) for (expr, slot) in sources], lets, tests, loop)
-    return scope, sources, plan, slots
+        tests.append(scope.expr(node["where"]))
+    drawn = [write.Source(expr, slot.at, _rows_of(expr)) for (expr, slot) in sources]
+    return scope, sources, _plan(drawn, lets, tests, loop), slots
+
+
+def _plan(
+    sources: Sequence[write.Source], lets: Sequence[tuple[int, Expr]], tests: Sequence[Expr], loop: Loop
+) -> _Plan:
+    return _Plan(
+        [(source.expr.fn, source.slot, source.rows) for source in sources],
+        [(slot, expr.fn) for slot, expr in lets],
+        [test.fn for test in tests],
+        loop,
+        write.Rows(sources, lets, tests, loop.cells),
+    )
 
 
 @dataclass(slots=True)
 class _Plan:
-    """A query's closures: sources with their slots, lets, and the tests that a row must pass."""
+    """A query's closures: sources with their slots, lets, and the tests that a row must pass; `written` says the
+    same for the emitters."""
 
     sources: list[tuple[Fn, int, Callable[[Any], Any]]]
     lets: list[tuple[int, Fn]]
     tests: list[Fn]
     loop: Loop
+    written: write.Rows
 
 
 def _bind(slot: Slot, loop: Loop, slots: list[Slot]) -> Slot:
@@ -186,13 +202,14 @@ def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> No
     level(0, first)
 
 
-def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Fn:
+def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Expr:
     """with source such that condition; without: no such row."""
     source = scope.expr(node["expression"])
     inner = Loop()
     slot = _bind(scope.slot(element_of(source.type) or source.type), inner, slots)
     loop.slots.add(slot.at)
-    such_that = scope.in_loop(inner).with_names({node["alias"]: slot}).fn(node["suchThat"])
+    condition = scope.in_loop(inner).with_names({node["alias"]: slot}).expr(node["suchThat"])
+    such_that = condition.fn
     index, fn, cells, rows = slot.at, source.fn, inner.cells, _rows_of(source)
     wanted = node["type"] == "With"
 
@@ -206,7 +223,8 @@ def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Fn
                 return wanted
         return not wanted
 
-    return run_relationship
+    drawn = write.Source(source, index, rows)
+    return Expr(run_relationship, emit=write.related(drawn, condition, cells, wanted))
 
 
 def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], plan: _Plan) -> Expr:
@@ -219,8 +237,9 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
     order = compile_sort(scope, node["sort"], kind, plan.loop) if node.get("sort") else None
     check = None if single or lists else [expr.fn for expr, _ in sources]
     collect = _collector(plan, each.fn)
+    emit = write.collected(plan.written, each)
     if lists and not unique and order is None:
-        return Expr(collect, ListOf(kind))
+        return Expr(collect, ListOf(kind), emit=emit)
 
     def run_query(ctx: Context, env: Env) -> Any:
         result = collect(ctx, env)
@@ -232,7 +251,8 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
             return result[0] if result else None
         return result
 
-    return Expr(run_query, kind if single else ListOf(kind))
+    written = write.finished(emit, distinct if unique else None, order, single) if check is None else None
+    return Expr(run_query, kind if single else ListOf(kind), emit=written)
 
 
 def _exists(scope: Scope, node: Node) -> Expr:
@@ -241,19 +261,24 @@ def _exists(scope: Scope, node: Node) -> Expr:
     if operand.get("type") == "Query" and len(operand["source"]) == 1 and not operand.get("aggregate"):
         inner, sources, plan, slots = _planned(scope, operand)
         clause = operand.get("return")
-        project = inner.expr(clause["expression"]).fn if clause else local(slots[0].at)
+        project = inner.expr(clause["expression"]) if clause else local_expr(slots[0].at)
         scope.compiler.unbind(slots)
         if _is_list(sources[0][0]) is True:
-            return Expr(_any_row(plan, project), "System.Boolean")
-    listed = scope.expr(operand).fn
+            emit = write.any_row(plan.written, project)
+            return Expr(_any_row(plan, project.fn), "System.Boolean", emit=emit)
+    listed = scope.expr(operand)
+    inner_fn = listed.fn
 
     def run_exists(ctx: Context, env: Env) -> Any:
-        items = listed(ctx, env)
-        if not items:
-            return False
-        return items[0] is not None or any(item is not None for item in items)
+        return _has_any(inner_fn(ctx, env))
 
-    return Expr(run_exists, "System.Boolean")
+    return Expr(run_exists, "System.Boolean", emit=write_operators.direct(_has_any, [listed]))
+
+
+def _has_any(items: Any) -> bool:
+    if not items:
+        return False
+    return items[0] is not None or any(item is not None for item in items)
 
 
 def _any_row(plan: _Plan, project: Fn) -> Fn:
@@ -282,10 +307,13 @@ def _any_row(plan: _Plan, project: Fn) -> Fn:
 def _whole_row(node: Node, sources: Sequence[tuple[Expr, Slot]]) -> Expr:
     """Without a return clause: the row itself, of several sources a tuple of the aliases."""
     if len(sources) == 1:
-        index = sources[0][1].at
-        return Expr(local(index), sources[0][1].type)
+        return local_expr(sources[0][1].at, sources[0][1].type)
     names = [(source["alias"], slot.at) for source, (_, slot) in zip(node["source"], sources, strict=True)]
-    return Expr(lambda ctx, env: Tuple([(name, env[index]) for name, index in names]))
+    elements = [(name, local_expr(index)) for name, index in names]
+    return Expr(
+        lambda ctx, env: Tuple([(name, env[index]) for name, index in names]),
+        emit=write_operators.tuple_of(Tuple, elements),
+    )
 
 
 def _aggregate(scope: Scope, clause: Node, plan: _Plan, slots: list[Slot]) -> Expr:
@@ -328,15 +356,14 @@ def _identifier_ref(scope: Scope, node: Node) -> Expr:
     slot = scope.names.get(name)
     if slot is not None and (scope.row is None or name == "$this"):
         scope.compiler.read(slot)
-        index = slot.at
-        return Expr(local(index), slot.type)
+        return local_expr(slot.at, slot.type)
     row = scope.row
     if row is None:
         scope.fail(node, f'there is nothing called "{name}" here')
     scope.compiler.read(row)
     at = row.at
-    found = properties.step(scope, node, properties.Access(local(at), row.type), name)
-    return Expr(found.fn, found.type)
+    cell = properties.Access(local(at), row.type, emit=local_expr(at).emit)
+    return properties.step(scope, node, cell, name).expr()
 
 
 # --- ELM's iteration operators ---
@@ -353,7 +380,7 @@ def _iteration(keep: bool, part: str) -> Builder:
         names = {node.get("scope") or "$this": slot, "$this": slot}
         body = scope.in_loop(loop).with_names(names).expr(node[part])
         scope.compiler.unbind(slots)
-        plan = _Plan([(source.fn, slot.at, _listed)], [], [body.fn] if keep else [], loop)
+        plan = _plan([write.Source(source, slot.at, _listed)], [], [body] if keep else [], loop)
         index = slot.at
         collect = _simple(plan, (local(index)) if keep else body.fn)
         inner = source.fn
@@ -372,8 +399,7 @@ def _current(scope: Scope, node: Node) -> Expr:
     if slot is None:
         scope.fail(node, "there is no iteration here")
     scope.compiler.read(slot)
-    index = slot.at
-    return Expr(local(index), slot.type)
+    return local_expr(slot.at, slot.type)
 
 
 BUILDERS: Mapping[str, Builder] = {

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local
+from cds_service.elm.codegen import references as write
+from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.library import Unit
 from cds_service.elm.types import (
@@ -46,7 +47,7 @@ def _expression_ref(scope: Scope, node: Node) -> Expr:
             raise entry.error
         return entry.value
 
-    return Expr(run_ref, definition.type)
+    return Expr(run_ref, definition.type, emit=write.define(definition))
 
 
 def _parameter_ref(scope: Scope, node: Node) -> Expr:
@@ -71,7 +72,7 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
             value = ctx.parameters[index] = None if default is None else default(ctx, env)
         return value
 
-    return Expr(run_parameter, kind)
+    return Expr(run_parameter, kind, emit=write.parameter(index, default))
 
 
 def _local_ref(scope: Scope, node: Node) -> Expr:
@@ -80,8 +81,7 @@ def _local_ref(scope: Scope, node: Node) -> Expr:
     if slot is None:
         scope.fail(node, f'there is no alias, let or operand "{node["name"]}" here')
     scope.compiler.read(slot)
-    index = slot.at
-    return Expr(local(index), slot.type)
+    return local_expr(slot.at, slot.type)
 
 
 def code_system(scope: Scope, node: Node) -> CodeSystem:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope
 from cds_service.elm.operators.building import call, children, folded, strict1, strict2
 
@@ -29,7 +30,7 @@ def _concatenate(scope: Scope, node: Node) -> Expr:
         parts = [fn(ctx, env) for fn in fns]
         return None if None in parts else "".join(parts)
 
-    return folded(run_concatenate, operands)
+    return folded(run_concatenate, operands, write.concatenated(operands))
 
 
 def _combine(items: Any, separator: Any = None) -> Any:

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import elements as write
+from cds_service.elm.codegen import operators as write_operators
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
 from cds_service.elm.context import Context, Env
 from cds_service.elm.operators import properties
@@ -111,16 +113,18 @@ def _is(scope: Scope, node: Node) -> Expr:
         found = properties.access(scope, node["operand"])
         if found.choices and found.parent is not None:
             return _is_choice(found, fhir(wanted) or "")
-        operand = Expr(found.fn, found.type)
+        operand = found.expr()
     else:
         operand = scope.expr(node["operand"])
     inner, static = operand.fn, operand.type
 
-    def run_is(ctx: Context, env: Env) -> Any:
-        value = inner(ctx, env)
+    def decide(value: Any) -> Any:
         return value is not None and has_type(value, wanted, static)
 
-    return folded(run_is, [operand])
+    def run_is(ctx: Context, env: Env) -> Any:
+        return decide(inner(ctx, env))
+
+    return folded(run_is, [operand], write_operators.direct(decide, [operand]))
 
 
 def _is_choice(found: properties.Access, wanted: str) -> Expr:
@@ -133,7 +137,8 @@ def _is_choice(found: properties.Access, wanted: str) -> Expr:
         source = parent(ctx, env)
         return source is not None and any(source.get(key) is not None for key in keys)
 
-    return Expr(run_is_choice, "System.Boolean")
+    emit = None if found.parent_emit is None else write.has_key(found.parent_emit, keys)
+    return Expr(run_is_choice, "System.Boolean", emit=emit)
 
 
 def _as(scope: Scope, node: Node) -> Expr:
@@ -145,14 +150,14 @@ def _as(scope: Scope, node: Node) -> Expr:
         found = properties.access(scope, source)
         narrowed = properties.narrow(found, wanted)
         if narrowed is not None:
-            return Expr(narrowed.fn, wanted)
-        operand = Expr(found.fn, found.type)
+            return Expr(narrowed.fn, wanted, emit=narrowed.emit)
+        operand = found.expr()
     else:
         operand = scope.expr(source)
     if operand.constant and operand.value() is None:
         return constant(None, wanted)
     if operand.type == wanted and operand.type is not None:
-        return Expr(operand.fn, wanted, operand.constant)
+        return Expr(operand.fn, wanted, operand.constant, emit=write_operators.same(operand))
     return _cast(operand, wanted, strict)
 
 
@@ -166,18 +171,17 @@ def _cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
     ):
         kind = element  # into a choice: the element takes its type along
 
-        def run_into_choice(ctx: Context, env: Env) -> Any:
-            value = inner(ctx, env)
+        def with_type(value: Any) -> Any:
             return None if value is None or type(value) is Typed else Typed(value, kind)
 
-        return Expr(run_into_choice, wanted)
+        def run_into_choice(ctx: Context, env: Env) -> Any:
+            return with_type(inner(ctx, env))
+
+        return Expr(run_into_choice, wanted, emit=write_operators.direct(with_type, [operand]))
     unwrap = not isinstance(wanted, ChoiceOf) and wanted != "System.Any"
     downcast = element is not None and fhir(wanted) is not None and _below(fhir(wanted) or "", element)
 
-    def run_as(ctx: Context, env: Env) -> Any:
-        value = inner(ctx, env)
-        if value is None:
-            return None
+    def cast(value: Any) -> Any:
         if has_type(value, wanted, static) or (
             downcast and type(value) is not Typed and not _is_resource(value)
         ):
@@ -188,7 +192,11 @@ def _cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
             raise DataError("a value is not of the type that it is cast to")
         return None
 
-    return Expr(run_as, wanted)
+    def run_as(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        return None if value is None else cast(value)
+
+    return Expr(run_as, wanted, emit=write_operators.strict1(cast, operand))
 
 
 def _below(name: str, of: str) -> bool:

@@ -1,0 +1,166 @@
+"""Writes the body of one define or function as the statements of one Python function.
+
+A part of an expression that can't be written (its node type has no emitter, or it stands too deep) is called as
+the closure that it also is; whatever slots that closure reads then live in the frame `env` and not in local
+variables. Never raises for a body that it can't write: `assemble` gives None, and the closures stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cds_service.elm.context import UNSET
+
+if TYPE_CHECKING:
+    from cds_service.elm.compile import Expr, Place
+
+# Python's parser takes 100 levels of indentation, and 20 of loops.
+_DEEPEST, _LOOPS = 80, 15
+_SLOT = re.compile(r"\bs(\d+)\b")
+_LITERALS = (None, True, False)
+
+
+class Generated(NamedTuple):
+    """A function made from source text, and where in the ELM each of its lines comes from."""
+
+    function: Callable[..., Any]
+    code: CodeType
+    places: tuple[Place | None, ...]
+    framed: bool
+
+
+class Writer:
+    """The statements of one function, as they are written.
+
+    Emitters write lines and give back an *atom*: the name of a local variable, a slot or a constant, which can be
+    read any number of times. Text holds only names made here and whole numbers; every value reaches the function
+    through its namespace.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"__builtins__": {}, "UNSET": UNSET, "id": id, "type": type, "list": list}
+        self.boxed: set[int] = set()
+        self.framed = False
+        self._everything_boxed = False
+        self._numbers: dict[int, str] = {}
+        self._lines: list[str] = []
+        self._places: list[Place | None] = []
+        self._place: Place | None = None
+        self._depth = 1
+        self._loops = 0
+        self._temporaries = 0
+
+    # --- What emitters use ---
+
+    def value(self, expr: Expr) -> str:
+        """Write an expression; the atom that holds its value."""
+        if expr.constant:
+            return self.constant(expr.value())
+        if expr.emit is None or self._depth > _DEEPEST or self._loops > _LOOPS:
+            return self._called(expr)
+        outer = self._place
+        self._place = expr.place or outer
+        try:
+            return expr.emit(self)
+        finally:
+            self._place = outer
+
+    def line(self, text: str) -> None:
+        """Write one statement."""
+        self._lines.append(" " * self._depth + text)
+        self._places.append(self._place)
+
+    @contextmanager
+    def block(self, header: str) -> Iterator[None]:
+        """Write a compound statement around what is written within."""
+        self.line(header)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    @contextmanager
+    def loop(self, slot: int, rows: str) -> Iterator[None]:
+        """Write a loop that puts each row into a slot."""
+        self._loops += 1
+        try:
+            with self.block(f"for {self.slot(slot)} in {rows}:"):
+                yield
+        finally:
+            self._loops -= 1
+
+    def set(self, text: str) -> str:
+        """Write `name = text`; the name."""
+        name = self.temporary()
+        self.line(f"{name} = {text}")
+        return name
+
+    def temporary(self) -> str:
+        """A new local variable."""
+        self._temporaries += 1
+        return f"t{self._temporaries}"
+
+    def slot(self, index: int) -> str:
+        """A slot of the define's or function's frame."""
+        return f"s{index}"
+
+    def constant(self, value: Any) -> str:
+        """A name for a value."""
+        if any(value is literal for literal in _LITERALS):
+            return str(value)
+        name = self._numbers.get(id(value))
+        if name is None:
+            name = self._numbers[id(value)] = f"k{len(self._numbers)}"
+            self.names[name] = value  # which keeps it, so that its id stays its own
+        return name
+
+    def frame(self) -> str:
+        """The frame, for a closure of which is not known what it reads: every slot lives in it."""
+        self._everything_boxed = self.framed = True
+        return "env"
+
+    # --- What can't be written ---
+
+    def _called(self, expr: Expr) -> str:
+        if expr.touches is None:
+            return self.set(f"{self.constant(expr.fn)}(ctx, {self.frame()})")
+        if expr.cost == 1 and not expr.touches:
+            return self.set(f"{self.constant(expr.fn)}(ctx, None)")
+        self.boxed |= expr.touches
+        self.framed = True
+        return self.set(f"{self.constant(expr.fn)}(ctx, env)")
+
+    # --- The function ---
+
+    def assemble(self, name: str, parameters: Sequence[int], size: int, result: str, *, define: bool) -> Generated:
+        """The function whose last statement returns `result`.
+
+        A define's function is called with (context, frame), a function's with (context, *operands).
+        """
+        self.line(f"return {result}")
+        text = "\n".join(self._lines)
+        arguments = [self.slot(index) for index in parameters]
+        head = f"def generated({', '.join(['ctx', 'env'] if define else ['ctx', *arguments])}):"
+        places: list[Place | None] = [None, *self._places]
+        if self.framed:
+            text = _SLOT.sub(self._box, text)
+            if not define:
+                frame = [*arguments, *["None"] * (size - len(arguments))]
+                head += f"\n env = [{', '.join(frame)}]"
+                places.insert(1, None)
+        # The text is this module's: names that it made and whole numbers, nothing of the ELM.
+        whole = compile(f"{head}\n{text}\n", "<generated from ELM>", "exec", dont_inherit=True)
+        scope: dict[str, Any] = self.names
+        exec(whole, scope)  # noqa: S102 - see above
+        function = scope.pop("generated")
+        function.__code__ = function.__code__.replace(co_name=name)  # what a profile shows
+        return Generated(function, function.__code__, tuple(places), self.framed)
+
+    def _box(self, match: re.Match[str]) -> str:
+        index = match[1]
+        return f"env[{index}]" if self._everything_boxed or int(index) in self.boxed else match[0]
