@@ -62,7 +62,8 @@ class Expr:
     ever; `cost`: how many nodes it has.
 
     `emit` writes the same computation as Python statements (see `codegen`), None where only the closure is there;
-    `touches`: every slot of the frame that the closure uses (None: not known); `place`: its node's."""
+    `touches`: every slot of the frame that the closure uses (None: not known); `place`: its node's; `fixed`: it has
+    one value throughout an evaluation, of parameters and the time at most."""
 
     fn: Fn
     type: StaticType = None
@@ -72,6 +73,7 @@ class Expr:
     emit: Emit | None = None
     touches: frozenset[int] | None = None
     place: Place | None = None
+    fixed: bool = False
 
     def value(self) -> Any:
         """The value of a constant."""
@@ -121,7 +123,9 @@ class Definition:
     state: str = "new"
     cost: int = 0
     memo: int = -1
+    body: Expr | None = None
     direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
+    framed: bool = True  # whether that function needs a frame
 
     @property
     def pure(self) -> bool:
@@ -151,6 +155,7 @@ class _Open:
     reads: set[int] = field(default_factory=set)
     cells: set[int] = field(default_factory=set)
     cost: int = 1
+    varies: bool = False
 
 
 # Whether the bodies of defines and functions become Python functions; else they run as closures (for tests).
@@ -236,6 +241,7 @@ class Compiler:
         self._functions: dict[tuple[str, str], list[Definition]] = {}
         self._places: dict[CodeType, list[tuple[Any, Place]]] = {}
         self._lines: dict[CodeType, tuple[Place | None, ...]] = {}
+        self._onces = 0
         self.memoised = 0  # functions whose calls are remembered during an evaluation
         self._needs: dict[RetrieveNeed, int] = {}
         self._open: list[_Open] = [_Open()]
@@ -273,6 +279,8 @@ class Compiler:
         self._open[-1].reads |= opened.reads
         self._open[-1].cells |= opened.cells
         self._open[-1].cost += opened.cost
+        self._open[-1].varies |= opened.varies
+        result.fixed = not (opened.varies or result.reads or result.constant)
         code = getattr(result.fn, "__code__", None)
         if code is not None:
             self._places.setdefault(code, []).append((result.fn, result.place))
@@ -301,9 +309,14 @@ class Compiler:
             return value
 
         result.fn = run_kept
-        result.emit = references.kept(cell, inner)
+        if not result.fixed:
+            result.emit = references.kept(cell, inner)
         result.touches = (result.touches or frozenset()) | {cell}
         self._open[-1].cells.add(cell)
+
+    def varies(self) -> None:
+        """Note that the expression being compiled reads the record, or has an effect of its own."""
+        self._open[-1].varies = True
 
     def read(self, slot: Slot) -> None:
         """Note that the expression being compiled depends on a slot."""
@@ -368,9 +381,13 @@ class Compiler:
             self._generate(definition, body)
         definition.state = "done"
 
+    def _next_once(self) -> int:
+        self._onces += 1
+        return self._onces
+
     def _generate(self, definition: Definition, body: Expr) -> None:
         """Make one Python function of a definition's body; where that can't be done, the closures stay."""
-        writer = Writer()
+        writer = Writer(self._next_once)
         count = len(definition.operands)
         is_define = definition.index >= 0
         try:
@@ -388,7 +405,7 @@ class Compiler:
         if is_define:
             definition.fn = function
             return
-        definition.direct = function
+        definition.direct, definition.body, definition.framed = function, body, made.framed
         definition.fn = lambda ctx, env: function(ctx, *env[:count])
 
     # --- Run-time failures ---

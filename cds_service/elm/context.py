@@ -31,6 +31,7 @@ class Context:
         "memo",
         "now",
         "offset",
+        "once",
         "parameters",
         "patient",
         "retrieved",
@@ -59,6 +60,7 @@ class Context:
         self.offset = now.offset or 0
         self.memo: list[Entry | None] = [None] * size
         self.calls: list[dict[Any, Any]] = [{} for _ in range(memoised)]
+        self.once: dict[int, Any] = {}  # values that are the same throughout the evaluation
         self.retrieved: dict[Any, Retrieved] = {}
         self.trace: Trace = {}
         self._locate = locate

@@ -93,7 +93,7 @@ def has_key(parent: Emit, names: Sequence[str]) -> Emit:
     def emit(w: Writer) -> str:
         source = parent(w)
         tests = " or ".join(f"{source}.get({w.constant(name)}) is not None" for name in names) or "False"
-        return w.set(f"{source} is not None and ({tests})")
+        return w.set(f"{source} is not None and ({tests})", sure=True)
 
     return emit
 

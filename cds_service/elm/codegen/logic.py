@@ -21,6 +21,12 @@ def conjunction(left: Expr, right: Expr) -> Emit:
     def emit(w: Writer) -> str:
         a = w.value(left)
         result = w.set("False")
+        if w.is_sure(a):
+            with w.block(f"if {a}:"):
+                b = w.value(right)
+                sure = w.is_sure(b)
+                w.line(f"{result} = {b if sure else f'None if {b} is None else {b} is not False'}")
+            return w.ensure(result) if sure else result
         with w.block(f"if {a} is not False:"):
             b = w.value(right)
             with w.block(f"if {b} is not False:"):
@@ -36,6 +42,12 @@ def disjunction(left: Expr, right: Expr, beaten: str = "True") -> Emit:
     def emit(w: Writer) -> str:
         a = w.value(left)
         result = w.set("True")
+        if w.is_sure(a):
+            with w.block(f"if {a if beaten == 'False' else f'not {a}'}:"):
+                b = w.value(right)
+                sure = w.is_sure(b)
+                w.line(f"{result} = {b if sure else f'None if {b} is None else {b} is True'}")
+            return w.ensure(result) if sure else result
         with w.block(f"if {a} is not {beaten}:"):
             b = w.value(right)
             with w.block(f"if {b} is not True:"):
@@ -50,19 +62,24 @@ def choice(items: Sequence[tuple[Expr, Expr]], other: Expr) -> Emit:
 
     def emit(w: Writer) -> str:
         result = w.temporary()
+        atoms: list[str] = []
+
+        def set_to(atom: str) -> None:
+            atoms.append(atom)
+            w.line(f"{result} = {atom}")
 
         def rest(number: int) -> None:
             if number == len(items):
-                w.line(f"{result} = {w.value(other)}")
+                set_to(w.value(other))
                 return
             when, then = items[number]
-            with w.block(f"if {w.value(when)} is True:"):
-                w.line(f"{result} = {w.value(then)}")
+            with w.block(f"if {w.holds(when)}:"):
+                set_to(w.value(then))
             with w.block("else:"):
                 rest(number + 1)
 
         rest(0)
-        return result
+        return w.ensure(result) if all(w.is_sure(atom) for atom in atoms) else result
 
     return emit
 
@@ -88,15 +105,21 @@ def first_known(operands: Sequence[Expr]) -> Emit:
     """The first value that is not null."""
 
     def emit(w: Writer) -> str:
-        result = w.set(w.value(operands[0]))
+        first = w.value(operands[0])
+        if len(operands) == 1 or w.is_sure(first):
+            return first
+        result = w.set(first)
 
-        def rest(number: int) -> None:
-            if number < len(operands):
-                with w.block(f"if {result} is None:"):
-                    w.line(f"{result} = {w.value(operands[number])}")
-                    rest(number + 1)
+        def rest(number: int) -> bool:
+            if number == len(operands):
+                return False
+            with w.block(f"if {result} is None:"):
+                value = w.value(operands[number])
+                w.line(f"{result} = {value}")
+                return w.is_sure(value) or rest(number + 1)
 
-        rest(1)
+        if rest(1) and all(operand.type == "System.Boolean" for operand in operands):
+            w.ensure(result)
         return result
 
     return emit

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cds_service.elm.codegen.writer import Writer
+from cds_service.elm.codegen.writer import Emit, Writer
 
 if TYPE_CHECKING:
     from cds_service.elm.compile import Expr
-
-Emit = Callable[[Writer], str]
 
 def inlined(template: str) -> Callable[[Any], Any]:
     """A function's calls are written as this expression of `{0}` and `{1}`."""
@@ -37,6 +35,8 @@ def strict1(function: Callable[[Any], Any], operand: Expr) -> Emit:
 
     def emit(w: Writer) -> str:
         a = w.value(operand)
+        if w.is_sure(a):
+            return w.set(_application(w, function, [a]), sure=hasattr(function, "inline"))
         return w.set(f"None if {a} is None else {_application(w, function, [a])}")
 
     return emit
@@ -59,12 +59,14 @@ def strict2(function: Callable[[Any, Any], Any], left: Expr, right: Expr) -> Emi
     return emit
 
 
-def direct(function: Callable[..., Any], operands: Sequence[Expr], *context: str) -> Emit:
-    """`function(*operands)`, nulls passed on to it. `context`: further arguments (`ctx`)."""
+def direct(
+    function: Callable[..., Any], operands: Sequence[Expr], *context: str, sure: bool = False
+) -> Emit:
+    """`function(*operands)`, nulls passed on to it. `context`: further arguments (`ctx`); `sure`: it is never null."""
 
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
-        return w.set(_application(w, function, [*atoms, *context]))
+        return w.set(_application(w, function, [*atoms, *context]), sure=sure)
 
     return emit
 
@@ -83,7 +85,7 @@ def call(function: Callable[..., Any], operands: Sequence[Expr], needed: int) ->
 
 def is_null(operand: Expr) -> Emit:
     """Whether the operand is null."""
-    return lambda w: w.set(f"{w.value(operand)} is None")
+    return lambda w: w.set(f"{w.value(operand)} is None", sure=True)
 
 
 def same(operand: Expr) -> Emit:
@@ -93,7 +95,7 @@ def same(operand: Expr) -> Emit:
 
 def member_of(element: Expr, members: frozenset[Any]) -> Emit:
     """Whether the element is one of some texts."""
-    return lambda w: w.set(f"{w.value(element)} in {w.constant(members)}")
+    return lambda w: w.set(f"{w.value(element)} in {w.constant(members)}", sure=True)
 
 
 def list_of(elements: Sequence[Expr]) -> Emit:

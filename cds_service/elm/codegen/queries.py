@@ -72,7 +72,7 @@ def any_row(rows: Rows, project: Expr) -> Emit:
                 w.line("break")
 
         _each(w, rows, found)
-        return result
+        return w.ensure(result)
 
     return emit
 
@@ -81,16 +81,16 @@ def related(source: Source, such_that: Expr, cells: Sequence[int], wanted: bool)
     """with … such that, without … such that: whether there is such a row, or none."""
 
     def emit(w: Writer) -> str:
-        items = w.value(source.expr)
         _forget(w, cells)
+        items = w.value(source.expr)
         result = w.set(str(not wanted))
         with (
             w.loop(source.slot, _rows(w, source, items)),
-            w.block(f"if {w.value(such_that)} is True:"),
+            w.block(f"if {w.holds(such_that)}:"),
         ):
             w.line(f"{result} = {wanted}")
             w.line("break")
-        return result
+        return w.ensure(result)
 
     return emit
 
@@ -102,7 +102,7 @@ def _each(w: Writer, rows: Rows, body: Callable[[], None]) -> None:
         if number == len(rows.tests):
             body()
             return
-        with w.block(f"if {w.value(rows.tests[number])} is True:"):
+        with w.block(f"if {w.holds(rows.tests[number])}:"):
             passes(number + 1)
 
     def level(number: int, items: str) -> None:
@@ -115,9 +115,8 @@ def _each(w: Writer, rows: Rows, body: Callable[[], None]) -> None:
                 w.line(f"{w.slot(slot)} = {w.value(expr)}")
             passes(0)
 
-    first = w.value(rows.sources[0].expr)
     _forget(w, rows.cells)
-    level(0, first)
+    level(0, w.value(rows.sources[0].expr))
 
 
 def _forget(w: Writer, cells: Sequence[int]) -> None:

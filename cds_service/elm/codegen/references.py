@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from cds_service.elm.codegen.operators import Emit
 from cds_service.elm.codegen.writer import Writer
+from cds_service.elm.temporal import Date
+
+# Functions of up to this many nodes are written where they are called.
+_SMALL = 16
 
 if TYPE_CHECKING:
     from cds_service.elm.compile import Definition, Expr
@@ -63,6 +67,11 @@ def called(definition: Definition, operands: Sequence[Expr]) -> Emit:
 
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
+        body = definition.body
+        if body is not None and not definition.framed and definition.cost <= _SMALL:
+            written = w.in_place(body, definition.frame_size, atoms)
+            if written is not None:
+                return written
         return w.set(_application(w, definition, atoms))
 
     return emit
@@ -74,6 +83,10 @@ def remembered(definition: Definition, operands: Sequence[Expr], by_value: Seque
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
         parts = [atom if value else f"id({atom})" for atom, value in zip(atoms, by_value, strict=True)]
+        for number, operand in enumerate(definition.operands):
+            if operand == "System.Date":  # hashing its parts costs less than asking it for its hash
+                atom = atoms[number]
+                parts[number] = f"{atom}.parts if type({atom}) is {w.constant(Date)} else {atom}"
         key = w.set(parts[0] if len(parts) == 1 else f"({', '.join(parts)})")
         calls = w.set(f"ctx.calls[{memo}]")
         found = w.set(f"{calls}.get({key})")

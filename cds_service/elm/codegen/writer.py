@@ -24,6 +24,9 @@ _SLOT = re.compile(r"\bs(\d+)\b")
 _LITERALS = (None, True, False)
 
 
+Emit = Callable[["Writer"], str]
+
+
 class Generated(NamedTuple):
     """A function made from source text, and where in the ELM each of its lines comes from."""
 
@@ -41,7 +44,8 @@ class Writer:
     through its namespace.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: Callable[[], int]) -> None:
+        self._number = number  # gives each value that is computed once per evaluation a number of its own
         self.names: dict[str, Any] = {"__builtins__": {}, "UNSET": UNSET, "id": id, "type": type, "list": list}
         self.boxed: set[int] = set()
         self.framed = False
@@ -53,6 +57,10 @@ class Writer:
         self._depth = 1
         self._loops = 0
         self._temporaries = 0
+        self._sure: set[str] = set()
+        self._within_fixed = False
+        self._base: int | None = None  # where the slots of a function that is being written in place begin
+        self._inlined = 0
 
     # --- What emitters use ---
 
@@ -65,6 +73,8 @@ class Writer:
         outer = self._place
         self._place = expr.place or outer
         try:
+            if expr.fixed and expr.cost > 1 and not self._within_fixed:
+                return self._once(expr.emit)
             return expr.emit(self)
         finally:
             self._place = outer
@@ -94,11 +104,27 @@ class Writer:
         finally:
             self._loops -= 1
 
-    def set(self, text: str) -> str:
-        """Write `name = text`; the name."""
+    def set(self, text: str, *, sure: bool = False) -> str:
+        """Write `name = text`; the name. `sure`: it is true or false, never null."""
         name = self.temporary()
         self.line(f"{name} = {text}")
+        if sure:
+            self._sure.add(name)
         return name
+
+    def ensure(self, name: str) -> str:
+        """Note that a variable is true or false, never null."""
+        self._sure.add(name)
+        return name
+
+    def is_sure(self, atom: str) -> bool:
+        """Whether an atom is known to be true or false, never null."""
+        return atom in self._sure or atom in ("True", "False")
+
+    def holds(self, expr: Expr) -> str:
+        """Write an expression; the Python condition that it is true."""
+        atom = self.value(expr)
+        return atom if self.is_sure(atom) else f"{atom} is True"
 
     def temporary(self) -> str:
         """A new local variable."""
@@ -107,7 +133,20 @@ class Writer:
 
     def slot(self, index: int) -> str:
         """A slot of the define's or function's frame."""
-        return f"s{index}"
+        return f"s{index}" if self._base is None else f"u{self._base + index}"
+
+    def in_place(self, body: Expr, size: int, operands: Sequence[str]) -> str | None:
+        """Write the body of a function that is called here; None where it would stand too deep."""
+        if self._depth > _DEEPEST // 2 or self._loops > _LOOPS // 2:
+            return None
+        outer = self._base
+        self._base, self._inlined = self._inlined, self._inlined + size
+        try:
+            for index, operand in enumerate(operands):
+                self.line(f"{self.slot(index)} = {operand}")
+            return self.value(body)
+        finally:
+            self._base = outer
 
     def constant(self, value: Any) -> str:
         """A name for a value."""
@@ -124,9 +163,23 @@ class Writer:
         self._everything_boxed = self.framed = True
         return "env"
 
+    def _once(self, emit: Emit) -> str:
+        """A value that is the same throughout an evaluation."""
+        number = self._number()
+        value = self.set(f"ctx.once.get({number}, UNSET)")
+        self._within_fixed = True
+        try:
+            with self.block(f"if {value} is UNSET:"):
+                self.line(f"{value} = ctx.once[{number}] = {emit(self)}")
+        finally:
+            self._within_fixed = False
+        return value
+
     # --- What can't be written ---
 
     def _called(self, expr: Expr) -> str:
+        if self._base is not None:
+            raise RecursionError  # its frame is not this one
         if expr.touches is None:
             return self.set(f"{self.constant(expr.fn)}(ctx, {self.frame()})")
         if expr.cost == 1 and not expr.touches:

@@ -122,7 +122,7 @@ def _codings_in_set(codings: Expr, url: str) -> Expr:
     return Expr(
         lambda ctx, env: within(inner(ctx, env), ctx),
         "System.Boolean",
-        emit=write.direct(within, [codings], "ctx"),
+        emit=write.direct(within, [codings], "ctx", sure=True),
     )
 
 

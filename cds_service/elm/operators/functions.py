@@ -47,6 +47,8 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
         return native
     scope.compiler.function(definition)
     scope.owner.refs[definition] = None
+    if not definition.pure:
+        scope.compiler.varies()
     fns = [operand.fn for operand in operands]
     # The body and frame of the definition are final here: a function is compiled before its first caller.
     body, size = definition.fn, definition.frame_size

@@ -272,7 +272,7 @@ def _exists(scope: Scope, node: Node) -> Expr:
     def run_exists(ctx: Context, env: Env) -> Any:
         return _has_any(inner_fn(ctx, env))
 
-    return Expr(run_exists, "System.Boolean", emit=write_operators.direct(_has_any, [listed]))
+    return Expr(run_exists, "System.Boolean", emit=write_operators.direct(_has_any, [listed], sure=True))
 
 
 def _has_any(items: Any) -> bool:

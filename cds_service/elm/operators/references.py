@@ -38,6 +38,7 @@ def _expression_ref(scope: Scope, node: Node) -> Expr:
     if definition is None:
         scope.fail(node, f'there is no define "{node["name"]}"')
     scope.owner.refs[definition] = None
+    scope.compiler.varies()
     index = definition.index
 
     def run_ref(ctx: Context, env: Env) -> Any:

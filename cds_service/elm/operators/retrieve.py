@@ -33,6 +33,7 @@ _UNSUPPORTED = (
 
 def _retrieve(scope: Scope, node: Node) -> Expr:
     """[ResourceType: code path in codes]."""
+    scope.compiler.varies()
     kind = named(node["dataType"])
     resource_type = fhir(kind)
     if resource_type is None or not fhir_model.known(resource_type):

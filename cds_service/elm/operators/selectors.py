@@ -100,8 +100,7 @@ def _make(scope: Scope, node: Node, names: tuple[str, ...], make: Callable[..., 
     parts = [part for part in children(scope, node, *names) if part is not None]
     fns = [part.fn for part in parts]
 
-    def run_make(ctx: Context, env: Env) -> Any:
-        values = [fn(ctx, env) for fn in fns]
+    def of(*values: Any) -> Any:
         if values[0] is None:
             return None
         try:
@@ -109,7 +108,10 @@ def _make(scope: Scope, node: Node, names: tuple[str, ...], make: Callable[..., 
         except ValueError:
             raise DataError("the components make no date or time") from None
 
-    return folded(run_make, parts)
+    def run_make(ctx: Context, env: Env) -> Any:
+        return of(*[fn(ctx, env) for fn in fns])
+
+    return folded(run_make, parts, write.direct(of, parts))
 
 
 def _date(scope: Scope, node: Node) -> Expr:

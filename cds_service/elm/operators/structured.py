@@ -70,7 +70,7 @@ def _instance(scope: Scope, node: Node) -> Expr:
         def run_system(ctx: Context, env: Env) -> Any:
             return make({key: fn(ctx, env) for key, fn in fns.items()})
 
-        return Expr(run_system, kind)
+        return Expr(run_system, kind, emit=write.tuple_of(make, list(elements.items())))
     fhir_type = fhir(kind)
     if fhir_type is None or not fhir_model.known(fhir_type):
         scope.fail(node, f"instances of {kind} are not supported")

@@ -124,7 +124,7 @@ def _is(scope: Scope, node: Node) -> Expr:
     def run_is(ctx: Context, env: Env) -> Any:
         return decide(inner(ctx, env))
 
-    return folded(run_is, [operand], write_operators.direct(decide, [operand]))
+    return folded(run_is, [operand], write_operators.direct(decide, [operand], sure=True))
 
 
 def _is_choice(found: properties.Access, wanted: str) -> Expr:
