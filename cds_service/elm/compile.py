@@ -15,8 +15,8 @@ from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.library import Unit
 from cds_service.elm.ports import Terminology
+from cds_service.elm.reading import Unit
 from cds_service.elm.types import StaticType, result_type
 from cds_service.elm.values import Code
 from cds_service.errors import AuthoringError, EvaluationError

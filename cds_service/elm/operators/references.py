@@ -12,7 +12,7 @@ from typing import Any
 
 from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.library import Unit
+from cds_service.elm.reading import Unit
 from cds_service.elm.types import (
     ListOf,
     named,
