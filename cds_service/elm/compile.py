@@ -221,8 +221,11 @@ class Compiler:
         self._open: list[_Open] = [_Open()]
 
     def number_of(self, need: RetrieveNeed) -> int:
-        """A number of its own for what a retrieve asks for: hashing its codes again at each call would cost more."""
-        return self._needs.setdefault(need, len(self._needs))
+        """A number of its own for what a retrieve asks for: hashing its codes again at each call would cost more.
+
+        It is below zero, since the defines' numbers are not: both are keys of one trace.
+        """
+        return self._needs.setdefault(need, -1 - len(self._needs))
 
     # --- Expressions ---
 
