@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.ports import Terminology
+from cds_service.elm.reach import Reach
 from cds_service.elm.reading import Unit
 from cds_service.elm.types import StaticType, result_type
 from cds_service.elm.values import Code
@@ -104,9 +105,11 @@ class Definition:
     operands: tuple[StaticType, ...] = ()
     needs: dict[RetrieveNeed, None] = field(default_factory=dict)
     refs: dict[Definition, None] = field(default_factory=dict)
+    parameters: dict[int, None] = field(default_factory=dict)
     state: str = "new"
     cost: int = 0
     memo: int = -1
+    reach: Reach | None = None
 
     @property
     def pure(self) -> bool:
@@ -212,6 +215,7 @@ class Compiler:
         self.definitions: list[Definition] = []
         self.parameters: list[Any] = []
         self.parameter_index: dict[tuple[str, str], int] = {}
+        self.defaults: dict[int, Any] = {}  # parameters' defaults, by slot, where they are known at load
         self._builders: Mapping[str, Builder] = BUILDERS
         self._known: dict[tuple[str, str], Definition] = {}
         self._functions: dict[tuple[str, str], list[Definition]] = {}
@@ -226,6 +230,11 @@ class Compiler:
         It is below zero, since the defines' numbers are not: both are keys of one trace.
         """
         return self._needs.setdefault(need, -1 - len(self._needs))
+
+    @property
+    def needs(self) -> list[RetrieveNeed]:
+        """What has been numbered, -1 first."""
+        return list(self._needs)
 
     # --- Expressions ---
 
@@ -341,6 +350,15 @@ class Compiler:
         definition.fn = body.fn
         definition.type = result_type(node) or body.type
         definition.state = "done"
+
+    def forget_unfinished(self) -> None:
+        """After a load that was refused: what stood half compiled will be compiled anew, or refused again."""
+        self._open = [_Open()]
+        known = [*self._known.values(), *(d for found in self._functions.values() for d in found)]
+        for definition in known:
+            if definition.state == "open":
+                definition.state, definition.frame_size = "new", 0
+                definition.needs, definition.refs, definition.parameters = {}, {}, {}
 
     # --- Run-time failures ---
 
