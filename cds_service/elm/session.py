@@ -284,7 +284,9 @@ def _key(value: Any) -> Hashable:
     kind = type(value)
     if value is UNSET:
         return "unset"
-    if value is None or kind in (str, bool, int, float, Decimal, Date, DateTime, Time):
+    if kind in (Date, DateTime, Time):
+        return (kind.__name__, value.parts, getattr(value, "offset", None))
+    if value is None or kind in (str, bool, int, float, Decimal):
         return f"{kind.__name__} {value!r}"  # 1, 1.0, 1.00, true and '1' differ
     if kind is list or kind is tuple:
         return (kind.__name__, *map(_key, value))
