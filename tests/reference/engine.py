@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Reference:
         line = self._process.stdout.readline()
         if not line:
             raise ReferenceFailed("the reference engine's process has ended")
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line, parse_float=Decimal)
         if "failure" in answer:
             raise ReferenceFailed(answer["failure"])
         return answer

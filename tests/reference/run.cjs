@@ -43,7 +43,11 @@ function encode(value, seen = new Set()) {
   if (value.isCode) return { $: 'Code', code: value.code ?? null, system: value.system ?? null };
   if (value.isConcept) return { $: 'Concept', codes: (value.codes || []).map(code => encode(code, seen)) };
   if (value.isValueSet) return { $: 'ValueSet', id: value.oid };
-  if (value.json !== undefined) return { $: 'FHIR', json: value.json };
+  if (value.json !== undefined) {
+    // A resource by its type and id: both engines were given the same ones.
+    const { resourceType, id } = value.json || {};
+    return { $: 'FHIR', json: resourceType ? { resourceType, id: id ?? null } : value.json };
+  }
   if (seen.has(value)) return { $: 'cycle' };
   const inner = new Set(seen).add(value);
   const made = { $: 'Tuple', elements: {} };
