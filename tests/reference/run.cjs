@@ -18,7 +18,9 @@ const modules = process.env.CQL_REFERENCE || path.join(__dirname, '..', '..', '.
 const cql = require(path.join(modules, 'cql-execution'));
 const fhir = require(path.join(modules, 'cql-exec-fhir'));
 
-if (process.env.CQL_REFERENCE_REMEMBERS) require('./remember.cjs')(cql, fhir);
+if (process.env.CQL_REFERENCE_REMEMBERS) {
+  require('./remember.cjs')(cql, fhir, require(path.join(modules, 'cql-execution', 'lib', 'util', 'immutableUtil.js')));
+}
 
 const loaded = new Map();
 
@@ -96,10 +98,13 @@ function parametersOf(given) {
   return Object.fromEntries(Object.entries(given || {}).map(([name, value]) => [name, decode(value)]));
 }
 
-function source(bundle) {
-  const patients = fhir.PatientSource.FHIRv401({ requireProfileTagging: false });
-  patients.loadBundles([bundle]);
-  return patients;
+// One source for all: to make it is to parse FHIR's model.
+const source = fhir.PatientSource.FHIRv401({ requireProfileTagging: false });
+
+function patientOf(bundle) {
+  source.reset();
+  source.loadBundles([bundle]);
+  return source.currentPatient();
 }
 
 async function evaluate(name, patient, parameters, now, defines) {
@@ -150,8 +155,7 @@ async function answer(request) {
   const name = request.run || request.runAll || request.time;
   const parameters = parametersOf(request.parameters);
   const now = cql.DateTime.parse(request.now);
-  const patients = source(request.bundle);
-  const patient = patients.currentPatient();
+  const patient = patientOf(request.bundle);
   if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
   if (request.runAll) {
     const found = await evaluateAll(name, patient, parameters, now);
