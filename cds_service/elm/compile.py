@@ -18,8 +18,9 @@ from cds_service.elm.codegen import references
 from cds_service.elm.codegen.operators import Emit
 from cds_service.elm.codegen.writer import Writer
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.library import Unit
 from cds_service.elm.ports import Terminology
+from cds_service.elm.reach import Reach
+from cds_service.elm.reading import Unit
 from cds_service.elm.types import StaticType, result_type
 from cds_service.elm.values import Code
 from cds_service.errors import AuthoringError, EvaluationError
@@ -120,12 +121,14 @@ class Definition:
     operands: tuple[StaticType, ...] = ()
     needs: dict[RetrieveNeed, None] = field(default_factory=dict)
     refs: dict[Definition, None] = field(default_factory=dict)
+    parameters: dict[int, None] = field(default_factory=dict)
     state: str = "new"
     cost: int = 0
     memo: int = -1
     body: Expr | None = None
     direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
     framed: bool = True  # whether that function needs a frame
+    reach: Reach | None = None
 
     @property
     def pure(self) -> bool:
@@ -236,6 +239,7 @@ class Compiler:
         self.definitions: list[Definition] = []
         self.parameters: list[Any] = []
         self.parameter_index: dict[tuple[str, str], int] = {}
+        self.defaults: dict[int, Any] = {}  # parameters' defaults, by slot, where they are known at load
         self._builders: Mapping[str, Builder] = BUILDERS
         self._known: dict[tuple[str, str], Definition] = {}
         self._functions: dict[tuple[str, str], list[Definition]] = {}
@@ -247,8 +251,16 @@ class Compiler:
         self._open: list[_Open] = [_Open()]
 
     def number_of(self, need: RetrieveNeed) -> int:
-        """A number of its own for what a retrieve asks for: hashing its codes again at each call would cost more."""
-        return self._needs.setdefault(need, len(self._needs))
+        """A number of its own for what a retrieve asks for: hashing its codes again at each call would cost more.
+
+        It is below zero, since the defines' numbers are not: both are keys of one trace.
+        """
+        return self._needs.setdefault(need, -1 - len(self._needs))
+
+    @property
+    def needs(self) -> list[RetrieveNeed]:
+        """What has been numbered, -1 first."""
+        return list(self._needs)
 
     # --- Expressions ---
 
@@ -407,6 +419,15 @@ class Compiler:
             return
         definition.direct, definition.body, definition.framed = function, body, made.framed
         definition.fn = lambda ctx, env: function(ctx, *env[:count])
+
+    def forget_unfinished(self) -> None:
+        """After a load that was refused: what stood half compiled will be compiled anew, or refused again."""
+        self._open = [_Open()]
+        known = [*self._known.values(), *(d for found in self._functions.values() for d in found)]
+        for definition in known:
+            if definition.state == "open":
+                definition.state, definition.frame_size = "new", 0
+                definition.needs, definition.refs, definition.parameters = {}, {}, {}
 
     # --- Run-time failures ---
 

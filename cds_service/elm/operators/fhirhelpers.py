@@ -12,7 +12,7 @@ from typing import Any
 
 from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import DataError, Definition, Expr, Node, Scope
-from cds_service.elm.library import Unit
+from cds_service.elm.reading import Unit
 from cds_service.elm.types import StaticType
 from cds_service.elm.values import Code, Concept
 

@@ -13,7 +13,7 @@ from typing import Any
 from cds_service.elm.codegen import references as write
 from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.library import Unit
+from cds_service.elm.reading import Unit
 from cds_service.elm.types import (
     ListOf,
     named,
@@ -58,6 +58,7 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
     if found is None:
         scope.fail(node, f'there is no parameter "{node["name"]}"')
     index = scope.compiler.parameter_index[unit.key, node["name"]]
+    scope.owner.parameters[index] = None
     kind = specified(found.get("parameterTypeSpecifier"))
     if kind is None and found.get("parameterType"):
         kind = named(found["parameterType"])
@@ -66,6 +67,8 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
         # Parameters' defaults may use literals and other parameters only, so they need no frame of their own.
         inner = Scope(scope.compiler, unit, scope.owner).expr(found["default"])
         default, kind = inner.fn, kind or inner.type
+        if inner.constant:
+            scope.compiler.defaults[index] = inner.value()
 
     def run_parameter(ctx: Context, env: Env) -> Any:
         value = ctx.parameters[index]
