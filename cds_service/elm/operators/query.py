@@ -2,7 +2,8 @@
 
 A source that is no list makes one row, and a query over such sources only gives a single result. A null
 source has no rows. `return` is distinct unless it says `all`. Rows live in slots of the define's frame. A
-with/without source that doesn't depend on the row is evaluated once per query.
+with/without source that doesn't depend on the row is evaluated once per query. Where a condition compares a key of a
+source's row with something else, its rows are found by that key (`joins`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from cds_service.elm import compare
 from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.operators import properties
+from cds_service.elm.operators import joins, properties
 from cds_service.elm.operators.list import distinct
 from cds_service.elm.operators.sorting import compile_sort
 from cds_service.elm.types import ListOf, element_of
@@ -36,6 +37,7 @@ def _query(scope: Scope, node: Node) -> Expr:
 def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], _Plan, list[Slot]]:
     """The rows of a query, and the scope that sees them."""
     loop = Loop()
+    around = scope
     sources, scope, slots = _sources(scope, node, loop)
     lets = []
     for let in node.get("let") or ():
@@ -46,10 +48,35 @@ def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], 
     tests: list[Fn] = []
     for relationship in node.get("relationship") or ():
         tests.append(_relationship(scope, relationship, loop, slots))
+    closures = [expr.fn for expr, _ in sources]
     if node.get("where"):
         tests.append(scope.fn(node["where"]))
-    plan = _Plan([(expr.fn, slot.at, _rows_of(expr)) for (expr, slot) in sources], lets, tests, loop)
+        closures = _joined(around, scope, node, sources, slots)
+    rows = [(fn, slot.at, _rows_of(expr)) for fn, (expr, slot) in zip(closures, sources, strict=True)]
+    plan = _Plan(rows, lets, tests, loop)
     return scope, sources, plan, slots
+
+
+def _joined(
+    around: Scope, scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], slots: Sequence[Slot]
+) -> list[Fn]:
+    """The sources' closures, each giving only the rows that the `where` may let pass."""
+    closures = [expr.fn for expr, _ in sources]
+    if not joins.quiet(scope, [node.get("let"), node.get("relationship")]):
+        return closures  # they are read for every row
+    for number, (expr, slot) in enumerate(sources):
+        if not isinstance(expr.type, ListOf) or expr.reads & scope.loops[-1].slots:
+            continue
+        outside = scope
+        if number == 0:
+            if not around.loops and around.owner.index >= 0:
+                continue  # it is run once
+            outside = around
+        unbound = [other.at for other in slots[number + 1 :]]
+        found = joins.joins(scope, outside, node["where"], slot, unbound)
+        if found:
+            closures[number] = joins.finder(scope, joins.kept(outside, expr), slot, found)
+    return closures
 
 
 @dataclass(slots=True)
@@ -192,14 +219,19 @@ def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Fn
     inner = Loop()
     slot = _bind(scope.slot(element_of(source.type) or source.type), inner, slots)
     loop.slots.add(slot.at)
-    such_that = scope.in_loop(inner).with_names({node["alias"]: slot}).fn(node["suchThat"])
-    index, fn, cells, rows = slot.at, source.fn, inner.cells, _rows_of(source)
+    within = scope.in_loop(inner).with_names({node["alias"]: slot})
+    such_that = within.fn(node["suchThat"])
+    found = []
+    if isinstance(source.type, ListOf) and not source.reads & loop.slots:
+        found = joins.joins(within, within, node["suchThat"], slot)
+    find = joins.finder(scope, joins.kept(scope, source), slot, found) if found else source.fn
+    index, fn, cells, rows = slot.at, find, inner.cells, _rows_of(source)
     wanted = node["type"] == "With"
 
     def run_relationship(ctx: Context, env: Env) -> Any:
-        items = fn(ctx, env)
         for cell in cells:
             env[cell] = UNSET
+        items = fn(ctx, env)
         for item in rows(items):
             env[index] = item
             if such_that(ctx, env) is True:
