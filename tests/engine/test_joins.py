@@ -34,7 +34,7 @@ def joined() -> Library:
 def nested() -> Library:
     """The library compiled with plain nested loops."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(joins, "joins", lambda *_: [])
+        patch.setattr(joins, "conditions", lambda *_: [])
         return load()
 
 

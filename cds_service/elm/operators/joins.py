@@ -47,28 +47,47 @@ class Join(NamedTuple):
 # --- At load ---
 
 
-def joins(scope: Scope, outside: Scope, node: Node, row: Slot, unbound: Sequence[int] = ()) -> list[Join]:
-    """The conditions of `node` by which the rows in the slot `row` can be found.
+def joined(
+    inside: Scope,
+    outside: Scope,
+    condition: Node,
+    source: Expr,
+    row: Slot,
+    unbound: set[int],
+    changing: set[int],
+) -> Expr:
+    """A source that gives only the rows (in the slot `row`) that its condition may let pass; or itself.
 
-    `outside` is the scope in which the source is evaluated; `unbound` are the slots that have no value yet there.
+    `outside` is the scope in which the source stands, `inside` that of the condition. `unbound` are the slots that
+    have no value yet where the source is evaluated, `changing` those that change between its evaluations.
     """
-    parts = list(_conditions(node))
-    silent = [quiet(scope, part) for part in parts]
+    if not isinstance(source.type, ListOf) or source.reads & changing:
+        return source
+    joins = conditions(inside, outside, condition, row, unbound)
+    if not joins:
+        return source
+    return Expr(_finder(outside, _once(outside, source), row, joins), source.type, reads=source.reads)
+
+
+def conditions(inside: Scope, outside: Scope, node: Node, row: Slot, unbound: set[int]) -> list[Join]:
+    """The conditions of `node` by which the rows can be found."""
+    parts = list(_parts(node))
+    silent = [quiet(inside, part) for part in parts]
     found: list[Join] = []
     for number, part in enumerate(parts):
         if not silent[number] or len(found) == _MOST:
             break  # it is read for every row, and must go on being read
-        join = _join(scope, outside, part, row, {row.at, *unbound})
+        join = _join(inside, outside, part, row, unbound)
         if join is not None:
             found.append(join._replace(lazy=all(silent[number + 1 :])))
     return found
 
 
-def _conditions(node: Node) -> Iterator[Node]:
+def _parts(node: Node) -> Iterator[Node]:
     """What must all be true, in the order of evaluation."""
     if node.get("type") == "And":
         for operand in node["operand"]:
-            yield from _conditions(operand)
+            yield from _parts(operand)
     else:
         yield node
 
@@ -100,7 +119,7 @@ def _has_conditions(node: Any) -> bool:
     return any(_has_conditions(value) for value in node.values() if isinstance(value, (list, Mapping)))
 
 
-def _join(scope: Scope, outside: Scope, part: Node, row: Slot, bound_here: set[int]) -> Join | None:
+def _join(scope: Scope, outside: Scope, part: Node, row: Slot, unbound: set[int]) -> Join | None:
     kind = part.get("type")
     if kind not in ("Equal", "Equivalent", "In", "Contains") or _has_conditions(part):
         return None
@@ -111,14 +130,14 @@ def _join(scope: Scope, outside: Scope, part: Node, row: Slot, bound_here: set[i
         if not isinstance((right if kind == "In" else left).type, ListOf):
             return None
         left_keys, right_keys = (_member_key, _members) if kind == "In" else (_members, _member_key)
-    if left.reads == {row.at} and right.reads and not right.reads & bound_here:
+    if left.reads == {row.at} and right.reads and not right.reads & unbound:
         return Join(left, outside.expr(two), left_keys, right_keys, False)
-    if right.reads == {row.at} and left.reads and not left.reads & bound_here:
+    if right.reads == {row.at} and left.reads and not left.reads & unbound:
         return Join(right, outside.expr(one), right_keys, left_keys, False)
     return None
 
 
-def kept(scope: Scope, source: Expr) -> Fn:
+def _once(scope: Scope, source: Expr) -> Fn:
     """The source's closure, evaluated once for all the loops around it that it doesn't depend on."""
     loop = None
     for candidate in reversed(scope.loops):
@@ -174,7 +193,7 @@ def _members(value: Any) -> Any:
 # --- At run time ---
 
 
-def finder(scope: Scope, source: Fn, row: Slot, found: Sequence[Join]) -> Fn:
+def _finder(scope: Scope, source: Fn, row: Slot, found: Sequence[Join]) -> Fn:
     """A closure that gives those of the source's rows that may pass, in their order.
 
     A list is indexed when it is asked for the second time; its index lasts as long as the same list comes.
@@ -189,7 +208,8 @@ def finder(scope: Scope, source: Fn, row: Slot, found: Sequence[Join]) -> Fn:
         if not isinstance(items, (list, tuple)) or len(items) < _WORTH_INDEXING:
             return items
         last = ctx.calls[number]
-        if last.get("items") is not items:
+        known: bool = last.get("items") is items
+        if not known:
             last["items"], last["indexes"] = items, None
             return items
         indexes = last["indexes"]

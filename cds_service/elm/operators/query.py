@@ -48,35 +48,33 @@ def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], 
     tests: list[Fn] = []
     for relationship in node.get("relationship") or ():
         tests.append(_relationship(scope, relationship, loop, slots))
-    closures = [expr.fn for expr, _ in sources]
+    drawn = [expr for expr, _ in sources]
     if node.get("where"):
         tests.append(scope.fn(node["where"]))
-        closures = _joined(around, scope, node, sources, slots)
-    rows = [(fn, slot.at, _rows_of(expr)) for fn, (expr, slot) in zip(closures, sources, strict=True)]
-    plan = _Plan(rows, lets, tests, loop)
+        drawn = _joined(around, scope, node, sources)
+    plan = _Plan(
+        [(expr.fn, slot.at, _rows_of(expr)) for expr, (_, slot) in zip(drawn, sources, strict=True)],
+        lets,
+        tests,
+        loop,
+    )
     return scope, sources, plan, slots
 
 
-def _joined(
-    around: Scope, scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], slots: Sequence[Slot]
-) -> list[Fn]:
-    """The sources' closures, each giving only the rows that the `where` may let pass."""
-    closures = [expr.fn for expr, _ in sources]
+def _joined(around: Scope, scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]]) -> list[Expr]:
+    """The sources, each giving only the rows that the `where` may let pass."""
+    drawn = [expr for expr, _ in sources]
     if not joins.quiet(scope, [node.get("let"), node.get("relationship")]):
-        return closures  # they are read for every row
+        return drawn  # they are read for every row
     for number, (expr, slot) in enumerate(sources):
-        if not isinstance(expr.type, ListOf) or expr.reads & scope.loops[-1].slots:
-            continue
-        outside = scope
-        if number == 0:
-            if not around.loops and around.owner.index >= 0:
-                continue  # it is run once
-            outside = around
-        unbound = [other.at for other in slots[number + 1 :]]
-        found = joins.joins(scope, outside, node["where"], slot, unbound)
-        if found:
-            closures[number] = joins.finder(scope, joins.kept(outside, expr), slot, found)
-    return closures
+        first = number == 0
+        if first and not around.loops and around.owner.index >= 0:
+            continue  # it is run once
+        changing = scope.loops[-1].slots
+        unbound = changing - {other.at for _, other in sources[:number]}
+        outside = around if first else scope
+        drawn[number] = joins.joined(scope, outside, node["where"], expr, slot, unbound, changing)
+    return drawn
 
 
 @dataclass(slots=True)
@@ -221,17 +219,14 @@ def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Fn
     loop.slots.add(slot.at)
     within = scope.in_loop(inner).with_names({node["alias"]: slot})
     such_that = within.fn(node["suchThat"])
-    found = []
-    if isinstance(source.type, ListOf) and not source.reads & loop.slots:
-        found = joins.joins(within, within, node["suchThat"], slot)
-    find = joins.finder(scope, joins.kept(scope, source), slot, found) if found else source.fn
-    index, fn, cells, rows = slot.at, find, inner.cells, _rows_of(source)
+    source = joins.joined(within, scope, node["suchThat"], source, slot, {slot.at}, loop.slots)
+    index, fn, cells, rows = slot.at, source.fn, inner.cells, _rows_of(source)
     wanted = node["type"] == "With"
 
     def run_relationship(ctx: Context, env: Env) -> Any:
+        items = fn(ctx, env)
         for cell in cells:
             env[cell] = UNSET
-        items = fn(ctx, env)
         for item in rows(items):
             env[index] = item
             if such_that(ctx, env) is True:
