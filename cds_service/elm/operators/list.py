@@ -43,13 +43,14 @@ def _bucket(value: Any) -> Hashable:
         return (kind, value)
     if kind is int or kind is Decimal or kind is float:
         return float(value)
-    if kind is dict:
+    if kind is Tuple:
+        parts = ((name, None if item is None else _bucket(item)) for name, item in value.items())
+        return tuple(sorted(parts))  # the names differ, so that the buckets are not compared
+    if isinstance(value, dict):
         identity = (value.get("resourceType"), value.get("id"), len(value))
         return identity if all(isinstance(part, Hashable) for part in identity) else "dict"
     if kind is Code:
         return (value.code, value.system)
-    if kind is Tuple:
-        return len(value)
     return kind.__name__
 
 

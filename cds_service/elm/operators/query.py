@@ -2,7 +2,8 @@
 
 A source that is no list makes one row, and a query over such sources only gives a single result. A null
 source has no rows. `return` is distinct unless it says `all`. Rows live in slots of the define's frame. A
-with/without source that doesn't depend on the row is evaluated once per query.
+with/without source that doesn't depend on the row is evaluated once per query. Where a condition compares a key of a
+source's row with something else, its rows are found by that key (`joins`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cds_service.elm.codegen import operators as write_operators
 from cds_service.elm.codegen import queries as write
 from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.operators import properties
+from cds_service.elm.operators import joins, properties
 from cds_service.elm.operators.list import distinct
 from cds_service.elm.operators.sorting import compile_sort
 from cds_service.elm.types import ListOf, element_of
@@ -38,6 +39,7 @@ def _query(scope: Scope, node: Node) -> Expr:
 def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], _Plan, list[Slot]]:
     """The rows of a query, and the scope that sees them."""
     loop = Loop()
+    around = scope
     sources, scope, slots = _sources(scope, node, loop)
     lets = []
     for let in node.get("let") or ():
@@ -48,10 +50,14 @@ def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], 
     tests: list[Expr] = []
     for relationship in node.get("relationship") or ():
         tests.append(_relationship(scope, relationship, loop, slots))
+    drawn = [expr for expr, _ in sources]
     if node.get("where"):
         tests.append(scope.expr(node["where"]))
-    drawn = [write.Source(expr, slot.at, _rows_of(expr)) for (expr, slot) in sources]
-    return scope, sources, _plan(drawn, lets, tests, loop), slots
+        drawn = _joined(around, scope, node, sources)
+    rows = [
+        write.Source(expr, slot.at, _rows_of(expr)) for expr, (_, slot) in zip(drawn, sources, strict=True)
+    ]
+    return scope, sources, _plan(rows, lets, tests, loop), slots
 
 
 def _plan(
@@ -64,6 +70,22 @@ def _plan(
         loop,
         write.Rows(sources, lets, tests, loop.cells),
     )
+
+
+def _joined(around: Scope, scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]]) -> list[Expr]:
+    """The sources, each giving only the rows that the `where` may let pass."""
+    drawn = [expr for expr, _ in sources]
+    if not joins.quiet(scope, [node.get("let"), node.get("relationship")]):
+        return drawn  # they are read for every row
+    for number, (expr, slot) in enumerate(sources):
+        first = number == 0
+        if first and not around.loops and around.owner.index >= 0:
+            continue  # it is run once
+        changing = scope.loops[-1].slots
+        unbound = changing - {other.at for _, other in sources[:number]}
+        outside = around if first else scope
+        drawn[number] = joins.joined(scope, outside, node["where"], expr, slot, unbound, changing)
+    return drawn
 
 
 @dataclass(slots=True)
@@ -208,8 +230,10 @@ def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Ex
     inner = Loop()
     slot = _bind(scope.slot(element_of(source.type) or source.type), inner, slots)
     loop.slots.add(slot.at)
-    condition = scope.in_loop(inner).with_names({node["alias"]: slot}).expr(node["suchThat"])
+    within = scope.in_loop(inner).with_names({node["alias"]: slot})
+    condition = within.expr(node["suchThat"])
     such_that = condition.fn
+    source = joins.joined(within, scope, node["suchThat"], source, slot, {slot.at}, loop.slots)
     index, fn, cells, rows = slot.at, source.fn, inner.cells, _rows_of(source)
     wanted = node["type"] == "With"
 
