@@ -59,19 +59,11 @@ CHAPTERS: Final[Mapping[str, str]] = {
 }
 STAR: Final = "\\*"
 # Not in CQL 1.5's schema.
-TRIAL_USE: Final = frozenset(
-    [
-        "Comparable",
-        "EquivalentContains",
-        "EquivalentIn",
-        "Descendants",
-        "Search",
-        "CodeSystemContains",
-        "CodeSystemContainsAny",
-        "ValueSetContains",
-        "ValueSetContainsAny",
-    ]
+_NEWER: Final = (
+    "Comparable EquivalentContains EquivalentIn Descendants Search CodeSystemContains CodeSystemContainsAny "
+    "ValueSetContains ValueSetContainsAny"
 )
+TRIAL_USE: Final = frozenset(_NEWER.split())
 # What is supported only in part, or has a choice of its own.
 LIMITS: Final[Mapping[str, str]] = {
     "Retrieve": "of FHIR 4.0.1 resources, by code, value set and date range; include elements and other filters are refused",

@@ -89,7 +89,9 @@ def test_a_failure_is_named_with_its_expression_and_both_values(capsys: pytest.C
 def test_into_refreshes_what_stands_between_the_markers(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text(
-        "".join(f"# {n}\n<!-- {n} -->\nof last year\n<!-- /{n} -->\nend\n" for n in ("suite", "skips", "nodes"))
+        "".join(
+            f"# {n}\n<!-- {n} -->\nof last year\n<!-- /{n} -->\nend\n" for n in ("suite", "skips", "nodes")
+        )
     )
     conformance.main(["--into", str(document)])
     text = document.read_text()
