@@ -15,8 +15,7 @@ from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from cds_service.elm.codegen import references
-from cds_service.elm.codegen.operators import Emit
-from cds_service.elm.codegen.writer import Writer
+from cds_service.elm.codegen.writer import Emit, Writer
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.ports import Terminology
 from cds_service.elm.reach import Reach

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cds_service.elm.codegen.operators import Emit
-from cds_service.elm.codegen.writer import Writer
+from cds_service.elm.codegen.writer import Emit, Writer
 from cds_service.elm.values import Shell, Typed
 
 # What a value of these types looks like when it needs no conversion.

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cds_service.elm.codegen.operators import Emit
-from cds_service.elm.codegen.writer import Writer
+from cds_service.elm.codegen.writer import Emit, Writer
 
 if TYPE_CHECKING:
     from cds_service.elm.compile import Expr

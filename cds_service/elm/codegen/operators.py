@@ -13,6 +13,7 @@ from cds_service.elm.codegen.writer import Emit, Writer
 if TYPE_CHECKING:
     from cds_service.elm.compile import Expr
 
+
 def inlined(template: str) -> Callable[[Any], Any]:
     """A function's calls are written as this expression of `{0}` and `{1}`."""
 
@@ -59,9 +60,7 @@ def strict2(function: Callable[[Any, Any], Any], left: Expr, right: Expr) -> Emi
     return emit
 
 
-def direct(
-    function: Callable[..., Any], operands: Sequence[Expr], *context: str, sure: bool = False
-) -> Emit:
+def direct(function: Callable[..., Any], operands: Sequence[Expr], *context: str, sure: bool = False) -> Emit:
     """`function(*operands)`, nulls passed on to it. `context`: further arguments (`ctx`); `sure`: it is never null."""
 
     def emit(w: Writer) -> str:

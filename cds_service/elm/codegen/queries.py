@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cds_service.elm.codegen.operators import Emit
-from cds_service.elm.codegen.writer import Writer
+from cds_service.elm.codegen.writer import Emit, Writer
 
 if TYPE_CHECKING:
     from cds_service.elm.compile import Expr

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cds_service.elm.codegen.operators import Emit
-from cds_service.elm.codegen.writer import Writer
+from cds_service.elm.codegen.writer import Emit, Writer
 from cds_service.elm.temporal import Date
 
 # Functions of up to this many nodes are written where they are called.

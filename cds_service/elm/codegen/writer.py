@@ -46,7 +46,13 @@ class Writer:
 
     def __init__(self, number: Callable[[], int]) -> None:
         self._number = number  # gives each value that is computed once per evaluation a number of its own
-        self.names: dict[str, Any] = {"__builtins__": {}, "UNSET": UNSET, "id": id, "type": type, "list": list}
+        self.names: dict[str, Any] = {
+            "__builtins__": {},
+            "UNSET": UNSET,
+            "id": id,
+            "type": type,
+            "list": list,
+        }
         self.boxed: set[int] = set()
         self.framed = False
         self._everything_boxed = False
@@ -190,7 +196,9 @@ class Writer:
 
     # --- The function ---
 
-    def assemble(self, name: str, parameters: Sequence[int], size: int, result: str, *, define: bool) -> Generated:
+    def assemble(
+        self, name: str, parameters: Sequence[int], size: int, result: str, *, define: bool
+    ) -> Generated:
         """The function whose last statement returns `result`.
 
         A define's function is called with (context, frame), a function's with (context, *operands).

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cds_service.elm.codegen import operators as write
-from cds_service.elm.codegen.operators import Emit
+from cds_service.elm.codegen.writer import Emit
 from cds_service.elm.compile import NO_CONTEXT, Builder, Expr, Node, Scope, constant
 from cds_service.elm.context import Context, Env, Fn
 

@@ -18,7 +18,7 @@ from cds_service.elm.operators.building import apply2
 from cds_service.elm.operators.datetime import counter
 from cds_service.elm.operators.retrieve import as_codes
 from cds_service.elm.temporal import Date
-from cds_service.elm.types import ListOf
+from cds_service.elm.types import ListOf, element_of
 from cds_service.elm.values import Code, CodeSystem, ValueSet
 
 
@@ -127,18 +127,30 @@ def _codings_in_set(codings: Expr, url: str) -> Expr:
 
 
 def _in_system(codes_name: str) -> Builder:
-    """in(code Code|Concept, codesystem CodeSystem) Boolean: whether a code is of that system."""
+    """in(code Code|Concept, codesystem CodeSystem) Boolean: whether a code is of that system; null code: false.
+
+    The terminology has no content of code systems, so a code counts by its system, and a bare string can't be told.
+    """
 
     def build(scope: Scope, node: Node) -> Expr:
         codes = scope.expr(node[codes_name])
         where = _set_of(scope, node, "codesystem", "CodeSystemRef")
+        if "System.String" in (codes.type, element_of(codes.type)):
+            scope.fail(node, "a string alone does not say its code system; ask with a Code")
+        inner, system_fn = codes.fn, where.fn
 
-        def within(value: Any, target: Any) -> Any:
+        def run_in_system(ctx: Context, env: Env) -> Any:
+            value = inner(ctx, env)
+            if value is None:
+                return False
+            target = system_fn(ctx, env)
+            if target is None:
+                return None
             if not isinstance(target, CodeSystem):
                 raise DataError("a code system is expected")
             return any(code.system == target.id for code in _codes(value))
 
-        return apply2(within, codes, where)
+        return Expr(run_in_system, "System.Boolean")
 
     return build
 
@@ -165,4 +177,9 @@ BUILDERS: Mapping[str, Builder] = {
     "InCodeSystem": _in_system("code"),
     "AnyInCodeSystem": _in_system("codes"),
     "ExpandValueSet": _expand,
+    # CQL 2.0's ~in and ~contains, of the same children
+    "ValueSetContains": _in_set("code"),
+    "ValueSetContainsAny": _in_set("codes"),
+    "CodeSystemContains": _in_system("code"),
+    "CodeSystemContainsAny": _in_system("codes"),
 }

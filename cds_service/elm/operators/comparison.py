@@ -109,7 +109,9 @@ def _equivalent_codings(codings: Expr, wanted: Code | Concept) -> Expr:
 
     inner = codings.fn
     return Expr(
-        lambda ctx, env: known(inner(ctx, env)), "System.Boolean", emit=write.direct(known, [codings], sure=True)
+        lambda ctx, env: known(inner(ctx, env)),
+        "System.Boolean",
+        emit=write.direct(known, [codings], sure=True),
     )
 
 

@@ -15,12 +15,12 @@ from functools import lru_cache
 from typing import Any
 
 from cds_service.elm.bounds import end, start
-from cds_service.elm.compare import less
 from cds_service.elm.codegen import operators as write
+from cds_service.elm.compare import less
 from cds_service.elm.compile import DataError, Definition, Expr, Node, Scope
 from cds_service.elm.context import Context
-from cds_service.elm.reading import Unit
 from cds_service.elm.operators.primitives import CONVERTERS
+from cds_service.elm.reading import Unit
 from cds_service.elm.types import IntervalOf, StaticType, specified
 from cds_service.elm.values import Code, Concept, Interval, Quantity, Ratio
 
@@ -273,7 +273,11 @@ _QUANTITIES: StaticType = IntervalOf("System.Quantity")
 # By name and operand: the conversion, its type, and the digest of the definition that it stands for.
 _CONVERSIONS: Mapping[tuple[str, str], tuple[Callable[[Any, Context], Any], StaticType, str]] = {
     ("ToCode", "FHIR.Coding"): (lambda value, ctx: to_code(value), "System.Code", "12898260a1828fad"),
-    ("ToConcept", "FHIR.CodeableConcept"): (lambda value, ctx: to_concept(value), "System.Concept", "727f0f3f9cdab56e"),
+    ("ToConcept", "FHIR.CodeableConcept"): (
+        lambda value, ctx: to_concept(value),
+        "System.Concept",
+        "727f0f3f9cdab56e",
+    ),
     ("ToQuantity", "FHIR.Quantity"): (_to_quantity, "System.Quantity", "f56cd28a29dc4d88"),
     ("ToQuantityIgnoringComparator", "FHIR.Quantity"): (
         _to_quantity_ignoring_comparator,

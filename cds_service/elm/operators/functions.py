@@ -55,9 +55,7 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     keys = _memo_keys(definition, operands)
     if keys is not None:
         fn = _remembered(scope, definition, fns, keys)
-        return Expr(
-            fn, definition.type, emit=write.remembered(definition, operands, keys, definition.memo)
-        )
+        return Expr(fn, definition.type, emit=write.remembered(definition, operands, keys, definition.memo))
     return Expr(_call(fns, body, size), definition.type, emit=write.called(definition, operands))
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds_service.elm.codegen import logic, operators as write
+from cds_service.elm.codegen import logic
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compare import equal
 from cds_service.elm.compile import Builder, Expr, Node, Scope
-from cds_service.elm.context import Context, Env, Fn
+from cds_service.elm.context import Context, Env
 from cds_service.elm.operators.building import folded, raw1, raw2, strict1
 from cds_service.elm.types import ListOf, system
 

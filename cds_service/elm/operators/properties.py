@@ -16,7 +16,8 @@ from typing import Any
 from cds_service.elm import fhir_model
 from cds_service.elm.codegen import elements as write
 from cds_service.elm.codegen import references as write_references
-from cds_service.elm.codegen.operators import Emit, same
+from cds_service.elm.codegen.operators import same
+from cds_service.elm.codegen.writer import Emit
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, local, slot_of
 from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators.primitives import CONVERTERS
@@ -153,7 +154,9 @@ def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType
     def read(value: Any, ctx: Context) -> Any:
         return None if value is None else dynamic(value, name, ctx)
 
-    return Access(run_dynamic, known, emit=None if current.emit is None else write.applied(current.emit, read, "ctx"))
+    return Access(
+        run_dynamic, known, emit=None if current.emit is None else write.applied(current.emit, read, "ctx")
+    )
 
 
 def _fhir_step(current: Access, fhir_type: str, name: str) -> Access | None:

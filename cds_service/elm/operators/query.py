@@ -346,7 +346,8 @@ def _aggregate(scope: Scope, clause: Node, plan: _Plan, slots: list[Slot]) -> Ex
     kind = start.type if start else None
     rows_of = [slot.at for slot in slots]
     total = _bind(scope.slot(kind), plan.loop, slots)
-    each = scope.with_names({clause["identifier"]: total}).expr(clause["expression"])
+    names = dict.fromkeys((clause["identifier"], "$total", f"$total {clause['identifier']}"), total)
+    each = scope.with_names(names).expr(clause["expression"])
     index, fn = total.at, each.fn
     starting = start.fn if start else None
     unique = clause.get("distinct", False)
@@ -390,47 +391,8 @@ def _identifier_ref(scope: Scope, node: Node) -> Expr:
     return properties.step(scope, node, cell, name).expr()
 
 
-# --- ELM's iteration operators ---
-
-
-def _iteration(keep: bool, part: str) -> Builder:
-    """ELM Filter: the elements for which the condition is true; ELM ForEach: an expression of each element."""
-
-    def build(scope: Scope, node: Node) -> Expr:
-        source = scope.expr(node["source"])
-        loop = Loop()
-        slots: list[Slot] = []
-        slot = _bind(scope.slot(element_of(source.type)), loop, slots)
-        names = {node.get("scope") or "$this": slot, "$this": slot}
-        body = scope.in_loop(loop).with_names(names).expr(node[part])
-        scope.compiler.unbind(slots)
-        plan = _plan([write.Source(source, slot.at, _listed)], [], [body] if keep else [], loop)
-        index = slot.at
-        collect = _simple(plan, (local(index)) if keep else body.fn)
-        inner = source.fn
-
-        def run_iteration(ctx: Context, env: Env) -> Any:
-            return None if inner(ctx, env) is None else collect(ctx, env)
-
-        return Expr(run_iteration, source.type if keep else ListOf(body.type))
-
-    return build
-
-
-def _current(scope: Scope, node: Node) -> Expr:
-    """ELM Current: the element that is being iterated over ($this)."""
-    slot = scope.names.get(node.get("scope") or "$this")
-    if slot is None:
-        scope.fail(node, "there is no iteration here")
-    scope.compiler.read(slot)
-    return local_expr(slot.at, slot.type)
-
-
 BUILDERS: Mapping[str, Builder] = {
     "Query": _query,
     "Exists": _exists,
     "IdentifierRef": _identifier_ref,
-    "Filter": _iteration(True, "condition"),
-    "ForEach": _iteration(False, "element"),
-    "Current": _current,
 }

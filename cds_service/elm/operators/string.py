@@ -1,5 +1,9 @@
 """String operators. CQL 1.5, Appendix B, String Operators. Regular expressions are Python's, close to the
-PCRE that CQL names."""
+PCRE that CQL names.
+
+`Matches` asks for a match of the whole string, as the translator's Java engine and cql-execution do. The
+specification's text says partial matching, and has an example for either; `.*` and anchors are right both ways.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +49,14 @@ def _split(text: Any, separator: Any) -> Any:
 
 
 def _split_on_matches(text: Any, pattern: Any) -> Any:
-    """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>."""
-    return _pattern(pattern).split(text)
+    """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>: groups are no parts of it."""
+    parts, begin = [], 0
+    for found in _pattern(pattern).finditer(text):
+        if found.start() == found.end() and found.start() in (0, len(text)):
+            continue  # a pattern that matches nothing splits between characters only
+        parts.append(text[begin : found.start()])
+        begin = found.end()
+    return [*parts, text[begin:]]
 
 
 def _position(pattern: Any, text: Any) -> Any:

@@ -218,19 +218,18 @@ def _with_point(value: Any, wanted: StaticType) -> Any:
 
 
 def _children(scope: Scope, node: Node) -> Expr:
-    """Children(argument Any) List<Any>: the values of the immediate elements."""
-    source = scope.expr(node["source"])
-    return apply1(child_values, source)
+    """Children(argument Any) List<Any>: the values of the immediate elements; of a list: of its elements."""
+    return apply1(child_values, scope.expr(node["source"]))
 
 
 def child_values(value: Any) -> list[Any]:
-    """The immediate elements of a structured value."""
+    """The immediate elements of a structured value, those of a list's elements one after the other."""
     if isinstance(value, Typed):
         value = value.value
     if isinstance(value, list):
-        items: list[Any] = list(value)
-    elif isinstance(value, dict):
-        items = [item for name, item in value.items() if name != "resourceType"]
+        return [child for item in value for child in child_values(item)]
+    if isinstance(value, dict):
+        items: list[Any] = [item for name, item in value.items() if name != "resourceType"]
     elif isinstance(value, (Quantity, Ratio, Code, Concept, Interval)):
         items = list(value._state())
     else:
@@ -241,20 +240,24 @@ def child_values(value: Any) -> list[Any]:
     return [item for item in result if item is not None]
 
 
-def _descendents(value: Any) -> list[Any]:
-    """Descendents(argument Any) List<Any>: the elements, their elements, and so on."""
+def _descendants(value: Any) -> list[Any]:
+    """Descendants(argument Any) List<Any>: the elements, their elements, and so on. ELM 1.5 spells it Descendents."""
     result: list[Any] = []
     pending = child_values(value)
     while pending:
-        item = pending.pop(0)
-        result.append(item)
-        pending.extend(child_values(item))
+        result.extend(pending)
+        pending = child_values(pending)
     return result
+
+
+def _build_descendants(scope: Scope, node: Node) -> Expr:
+    return apply1(_descendants, scope.expr(node["source"]))
 
 
 BUILDERS: Mapping[str, Builder] = {
     "Is": _is,
     "As": _as,
     "Children": _children,
-    "Descendents": lambda scope, node: apply1(_descendents, scope.expr(node["source"])),
+    "Descendents": _build_descendants,
+    "Descendants": _build_descendants,
 }
