@@ -70,6 +70,10 @@ LIMITS: Final[Mapping[str, str]] = {
     "FunctionRef": "external functions are refused, and so is recursion",
     "Instance": "of FHIR types, and of the System types Quantity, Ratio, Code, Concept, ValueSet and CodeSystem",
     "Matches": "of the whole string, as the Java engine and cql-execution do; the specification's text says partial",
+    "DurationBetween": (
+        "from 29 February a year is whole on 1 March, as Appendix H of CQL 1.5 defines it (its example 4.b, like CQL 2.0, "
+        "has 28 February)"
+    ),
     "Slice": "a negative index gives the empty list (ELM 1.5); CQL 2.0 (trial use) counts it from the end",
     "Successor": "past the end: null; of a DateTime or Time an error, which HL7's suite asks for",
     "Predecessor": "past the end: null; of a DateTime or Time an error, which HL7's suite asks for",
