@@ -227,6 +227,11 @@ class Compiler:
         """
         return self._needs.setdefault(need, -1 - len(self._needs))
 
+    @property
+    def needs(self) -> list[RetrieveNeed]:
+        """What has been numbered, -1 first."""
+        return list(self._needs)
+
     # --- Expressions ---
 
     def expr(self, scope: Scope, node: Node | None) -> Expr:
