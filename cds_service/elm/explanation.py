@@ -18,6 +18,7 @@ from cds_service.errors import EvaluationError
 if TYPE_CHECKING:
     from cds_service.elm.compile import Compiler, Definition, RetrieveNeed
     from cds_service.elm.context import Context
+    from cds_service.elm.library import Unit
     from cds_service.elm.ports import Terminology
     from cds_service.elm.types import StaticType
 
@@ -34,7 +35,8 @@ class FoundResource:
 class ExplainedRetrieve:
     """One executed retrieve: what was asked for, and what came, before any date range is applied.
 
-    `codes`: those asked for; of a value set, those that it lists. None: all resources of the type.
+    `codes`: those asked for, with the library's name where they have no display; of a value set, those that it lists.
+    None: all resources of the type.
     """
 
     resource_type: str
@@ -159,7 +161,9 @@ def _retrieve(
     else:
         _, path, asked = key
     is_set = isinstance(asked, str)
-    wanted = None if asked is None else tuple(terminology.expand(asked) if is_set else asked)
+    wanted = None
+    if asked is not None:
+        wanted = tuple(terminology.expand(asked) if is_set else (_named(definition, code) for code in asked))
     return ExplainedRetrieve(
         retrieved.resource_type,
         path,
@@ -170,6 +174,25 @@ def _retrieve(
             for resource in retrieved.resources
         ),
     )
+
+
+def _named(definition: Definition, code: Code) -> Code:
+    """The code with words: without a display of its own, the name that a library has for it."""
+    units = [definition.unit, *definition.unit.linked.values()]
+    declared = (
+        name
+        for unit in units
+        for name, node in unit.codes.items()
+        if node["id"] == code.code and _system(unit, node) == code.system
+    )
+    return code if code.display else Code(code.code, code.system, code.version, next(declared, None))
+
+
+def _system(unit: Unit, node: Mapping[str, Any]) -> str | None:
+    reference = node.get("codeSystem") or {}
+    owner = unit.linked.get(reference["libraryName"], unit) if reference.get("libraryName") else unit
+    found: Mapping[str, Any] = owner.code_systems.get(reference.get("name", ""), {})
+    return found.get("id")
 
 
 def _value_set(definition: Definition, url: str) -> ValueSet:
