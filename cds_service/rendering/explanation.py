@@ -25,7 +25,8 @@ def render_explanations(
 ) -> str:
     """The explanations of these assessments, trial by trial, in lines of at most `width` characters."""
     lines: list[str] = []
-    for assessment in assessments:
+    for number, assessment in enumerate(assessments):
+        lines += ["", ""] if number else []
         trial = assessment.trial
         status = words.word_for(words.STATUS, assessment.status)
         lines += wrapped(f"{trial.id} (version {trial.version}): {trial.title}", width)
@@ -34,8 +35,7 @@ def render_explanations(
         )
         for explanation in assessment.explanations:
             lines += ["", "", *_criterion(assessment, explanation, full, marks, width)]
-        lines += ["", ""]
-    return "\n".join(line.rstrip() for line in lines[:-1]) + "\n"
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _criterion(

@@ -164,7 +164,7 @@ def test_codes_computed_at_run_time_are_told_as_well() -> None:
     loaded, ports = world(made)
     _, asked = run(loaded, ports)["It"].explain().children
     assert isinstance(asked, ExplainedRetrieve)
-    assert asked.codes == (Code("86044005", SNOMED),)
+    assert asked.codes == (Code("86044005", SNOMED, None, "drug"),)  # by the name that the library has for it
     assert [found.codings for found in asked.found] == [(Code("86044005", SNOMED, None, "ALS"),)]
 
 
