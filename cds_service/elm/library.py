@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
@@ -115,6 +116,7 @@ class Library:
         also those of other libraries of this LibrarySet, is not evaluated again.
         """
         from cds_service.elm.context import Context as Evaluation
+        from cds_service.elm.explanation import explain
 
         chosen = [self._definition(name) for name in (self.defines if defines is None else defines)]
         bound = self._parameters(parameters)
@@ -140,7 +142,8 @@ class Library:
             for definition in chosen:
                 entry = context.define(definition)
                 resources, types = gather(entry)
-                results[definition.name] = Result(plain(entry.value), resources, types, entry.error)
+                why = partial(explain, self._compiler, context, definition, entry)
+                results[definition.name] = Result(plain(entry.value), resources, types, entry.error, why)
         return results
 
     def _parameters(self, given: Mapping[str, Any]) -> list[Any]:
