@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, TracebackType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.ports import Terminology
@@ -34,6 +34,9 @@ class RetrieveNeed(NamedTuple):
     value_set: str | None
 
 
+_Placed = TypeVar("_Placed", AuthoringError, EvaluationError)
+
+
 class Place(NamedTuple):
     """Where in the ELM something stands."""
 
@@ -42,6 +45,30 @@ class Place(NamedTuple):
     node_type: str
     local_id: str | None
     locator: str | None
+
+    @classmethod
+    def of(cls, library: str, define: str, node: Any, node_type: str | None = None) -> Place:
+        """The place of a node, whatever it is."""
+        node = node if isinstance(node, Mapping) else {}
+        local_id, locator = node.get("localId"), node.get("locator")
+        return cls(
+            library,
+            define,
+            node_type or str(node.get("type") or "?"),
+            None if local_id is None else str(local_id),
+            None if locator is None else str(locator),
+        )
+
+    def error(self, kind: type[_Placed], message: str) -> _Placed:
+        """The error of something wrong here."""
+        return kind(
+            f"{message} ({self})",
+            library=self.library,
+            define=self.define,
+            node_type=self.node_type,
+            local_id=self.local_id,
+            locator=self.locator,
+        )
 
     def __str__(self) -> str:
         text = f'library {self.library}, define "{self.define}", {self.node_type}'
@@ -137,6 +164,13 @@ class _Open:
     cost: int = 1
 
 
+# How deep the nodes of one define or function may be nested. Compiling takes about three Python frames a level
+# and evaluating one or two, of the thousand that Python allows a thread.
+MAX_DEPTH = 200
+TOO_DEEP = f"the expression is nested more than {MAX_DEPTH} levels deep; make defines of its parts"
+# What a builder raises on ELM that has not the expected shape.
+MALFORMED = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+
 # From this many nodes on, what doesn't change from row to row is computed once per query.
 _WORTH_KEEPING = 4
 
@@ -165,7 +199,10 @@ class Scope:
         operand = node.get("operand")
         if operand is None:
             return []
-        return [self.expr(child) for child in (operand if isinstance(operand, list) else [operand])]
+        made = []  # a loop, not a comprehension: of the frames that a nested expression takes, these are the most
+        for child in operand if isinstance(operand, list) else [operand]:
+            made.append(self.compiler.expr(self, child))
+        return made
 
     def slot(self, kind: StaticType) -> Slot:
         """A new local slot."""
@@ -185,17 +222,11 @@ class Scope:
 
     def fail(self, node: Node, message: str) -> NoReturn:
         """Refuse the library, naming the place."""
-        raise AuthoringError(f"{message} ({self.place(node)})")
+        raise self.place(node).error(AuthoringError, message) from None
 
     def place(self, node: Node) -> Place:
         """Where a node stands."""
-        return Place(
-            self.unit.name,
-            self.owner.name,
-            str(node.get("type") or "?"),
-            node.get("localId"),
-            node.get("locator"),
-        )
+        return Place.of(self.unit.name, self.owner.name, node)
 
 
 Builder = Callable[[Scope, Node], Expr | Fn]
@@ -230,18 +261,22 @@ class Compiler:
         """Compile a node in a scope."""
         if node is None:
             scope.fail({"type": "(nothing)"}, "an operand is missing")
+        if not isinstance(node, Mapping):
+            scope.fail(node, f"the ELM is malformed: an expression is expected, not a {type(node).__name__}")
         kind = node.get("type")
         builder = self._builders.get(kind) if isinstance(kind, str) else None
         if builder is None:
             scope.fail(node, f"ELM node type {kind!r} is not supported")
+        if len(self._open) > MAX_DEPTH:
+            scope.fail(node, TOO_DEEP)
         opened = _Open()
         self._open.append(opened)
         try:
             made = builder(scope, node)
         except RecursionError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            scope.fail(node, f"the ELM is malformed: {type(error).__name__} {error}")
+            scope.fail(node, TOO_DEEP)
+        except MALFORMED as error:
+            scope.fail(node, malformed(error))
         finally:
             self._open.pop()
         result = made if isinstance(made, Expr) else Expr(made)
@@ -307,8 +342,11 @@ class Compiler:
         if found is None:
             found = []
             for node in unit.functions.get(name, ()):
-                operands = tuple(operand_type(operand) for operand in node.get("operand") or ())
-                found.append(Definition(name, unit, node, operands=operands, type=result_type(node)))
+                try:
+                    operands = tuple(operand_type(operand) for operand in node.get("operand") or ())
+                    found.append(Definition(name, unit, node, operands=operands, type=result_type(node)))
+                except MALFORMED as error:
+                    raise Place.of(unit.name, name, node).error(AuthoringError, malformed(error)) from None
             self._functions[unit.key, name] = found
         return found
 
@@ -326,24 +364,28 @@ class Compiler:
         definition.state = "open"
         if node.get("external") or not node.get("expression"):
             scope.fail(node, "the function or define has no body; external functions are not supported")
-        names = {}
-        for operand, kind in zip(node.get("operand") or (), definition.operands, strict=True):
-            names[operand["name"]] = scope.slot(kind)
-        self._open.append(_Open())  # the body's slots are its own frame's
+        outer, self._open = self._open, [_Open()]  # the body's slots are its own frame's, its depth its own
         try:
+            names = {}
+            for operand, kind in zip(node.get("operand") or (), definition.operands, strict=True):
+                names[operand["name"]] = scope.slot(kind)
             body = scope.with_names(names).expr(node["expression"])
+            definition.type = result_type(node) or body.type
+        except RecursionError:
+            scope.fail(node, TOO_DEEP)
+        except MALFORMED as error:
+            scope.fail(node, malformed(error))
         finally:
-            self._open.pop()
+            self._open = outer
         definition.cost = body.cost
         definition.fn = body.fn
-        definition.type = result_type(node) or body.type
         definition.state = "done"
 
     # --- Run-time failures ---
 
     def locate(self, error: Exception, definition: Definition) -> EvaluationError:
         """The EvaluationError of an exception: what happened, and at which node."""
-        place = Place(definition.unit.name, definition.name, "define", None, definition.node.get("locator"))
+        place = Place.of(definition.unit.name, definition.name, definition.node, "define")
         trace = error.__traceback__
         while trace is not None:
             place = self._place(trace) or place
@@ -356,13 +398,7 @@ class Compiler:
             what = f"{type(error).__name__}"
             if isinstance(error, DataError):
                 what = str(error)
-        return EvaluationError(
-            f"{what} ({place})",
-            library=place.library,
-            define=place.define,
-            local_id=place.local_id,
-            locator=place.locator,
-        )
+        return place.error(EvaluationError, what)
 
     def _place(self, trace: TracebackType) -> Place | None:
         frame = trace.tb_frame
@@ -376,6 +412,13 @@ class Compiler:
             if all(local.get(name) is cell.cell_contents for name, cell in zip(names, cells, strict=True)):
                 return place
         return None
+
+
+def malformed(error: Exception) -> str:
+    """What an exception of a builder says of the ELM."""
+    if isinstance(error, KeyError):
+        return f"the ELM is malformed: {error} is missing or unknown"
+    return f"the ELM is malformed: {type(error).__name__} {error}"
 
 
 class DataError(Exception):

@@ -143,11 +143,15 @@ def load_library(
     for source in sources:
         unit, canonical = read_unit(source)
         if unit.key in units:
-            raise AuthoringError(f"library {unit.name} is given twice")
+            one, two = units[unit.key].version or "no version", unit.version or "no version"
+            raise AuthoringError(
+                f"library {unit.name} is given twice ({one}, {two}): give one version", library=unit.name
+            )
         units[unit.key] = unit
         texts.append((unit.key, canonical))
     if main not in units:
-        raise AuthoringError(f"library {main} is not among the sources")
+        known = ", ".join(units) or "none"
+        raise AuthoringError(f"library {main} is not among the sources; there are: {known}", library=main)
     digest = hashlib.sha256()
     for _, canonical in sorted(texts):
         digest.update(canonical)
@@ -155,7 +159,7 @@ def load_library(
     unit = units[main]
     for name, node in unit.value_sets.items():
         if not terminology.has_value_set(node["id"]):
-            raise AuthoringError(f'library {main}: value set "{name}" ({node["id"]}) is not available')
+            raise unit.refuse(f'value set "{name}" ({node["id"]}) is not available', node)
     compiler = Compiler(units, terminology)
     try:
         with localcontext(DECIMAL_CONTEXT):
@@ -215,7 +219,7 @@ def _references(unit: Unit, nodes: Sequence[Node]) -> Iterator[tuple[Unit, str]]
         elif isinstance(node, Mapping):
             if node.get("type") in ("ExpressionRef", "FunctionRef"):
                 library = node.get("libraryName")
-                other = unit.linked.get(library) if library else unit
-                if other is not None:
+                other = unit.linked.get(library) if isinstance(library, str) and library else unit
+                if other is not None and isinstance(node.get("name"), str):
                     yield other, node["name"]
             pending.extend(value for value in node.values() if isinstance(value, (list, Mapping)))
