@@ -119,7 +119,12 @@ def slot_of(fn: Fn) -> int | None:
 
 @dataclass(eq=False, slots=True)
 class Definition:
-    """A define or function of a library, compiled."""
+    """A define or function of a library, compiled.
+
+    `height`: how many levels of nodes its evaluation may be deep, through what it refers to; `first`: the defines
+    that are evaluated before it, in this order, so that a long chain of defines isn't; `pure`: it reads nothing but
+    its operands (and parameters), no retrieve and no define.
+    """
 
     name: str
     unit: Unit
@@ -134,11 +139,9 @@ class Definition:
     state: str = "new"
     cost: int = 0
     memo: int = -1
-
-    @property
-    def pure(self) -> bool:
-        """Whether it reads nothing but its operands (and parameters): no retrieve, no define."""
-        return not self.needs and all(ref.index < 0 and ref.pure for ref in self.refs)
+    height: int = 0
+    first: tuple[Definition, ...] = ()
+    pure: bool = False
 
 
 class Slot(NamedTuple):
@@ -162,11 +165,15 @@ class _Open:
 
     reads: set[int] = field(default_factory=set)
     cost: int = 1
+    depth: int = 0
 
 
 # How deep the nodes of one define or function may be nested. Compiling takes about three Python frames a level
 # and evaluating one or two, of the thousand that Python allows a thread.
 MAX_DEPTH = 200
+# How deep an evaluation may go through functions. A define from which on it goes deeper than `_STAGE` is evaluated
+# before those that refer to it.
+MAX_HEIGHT, _STAGE = 400, 150
 TOO_DEEP = f"the expression is nested more than {MAX_DEPTH} levels deep; make defines of its parts"
 # What a builder raises on ELM that has not the expected shape.
 MALFORMED = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -285,6 +292,7 @@ class Compiler:
         result.cost = opened.cost
         self._open[-1].reads |= opened.reads
         self._open[-1].cost += opened.cost
+        self._open[-1].depth = max(self._open[-1].depth, opened.depth + 1)
         code = getattr(result.fn, "__code__", None)
         if code is not None:
             self._places.setdefault(code, []).append((result.fn, scope.place(node)))
@@ -371,6 +379,7 @@ class Compiler:
                 names[operand["name"]] = scope.slot(kind)
             body = scope.with_names(names).expr(node["expression"])
             definition.type = result_type(node) or body.type
+            depth = self._open[0].depth
         except RecursionError:
             scope.fail(node, TOO_DEEP)
         except MALFORMED as error:
@@ -379,7 +388,26 @@ class Compiler:
             self._open = outer
         definition.cost = body.cost
         definition.fn = body.fn
+        self._measure(scope, definition, depth)
         definition.state = "done"
+
+    def _measure(self, scope: Scope, definition: Definition, depth: int) -> None:
+        """How deep the evaluation goes, and what must therefore be evaluated before it."""
+        below, first = 0, {}
+        for ref in definition.refs:
+            first.update(dict.fromkeys(ref.first))
+            if ref.index >= 0 and ref.height > _STAGE:
+                first[ref] = None
+            else:
+                below = max(below, ref.height)
+        definition.height = depth + below
+        definition.pure = not definition.needs and all(ref.index < 0 and ref.pure for ref in definition.refs)
+        if definition.height > MAX_HEIGHT:
+            what = f"with the functions that it calls it nests more than {MAX_HEIGHT} levels deep"
+            scope.fail(definition.node, f"{what}; make defines of its parts")
+        # Most have none, and in a chain they are the same for many.
+        known = next((ref.first for ref in definition.refs if len(ref.first) == len(first)), None)
+        definition.first = tuple(first) if known is None else known
 
     # --- Run-time failures ---
 

@@ -68,6 +68,9 @@ class Context:
         entry = self.memo[definition.index]
         if entry is not None:
             return entry
+        for before in definition.first:
+            if self.memo[before.index] is None:
+                self.define(before)
         entry = Entry(definition.name)
         outer = self.trace
         self.trace = entry.trace

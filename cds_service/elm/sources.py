@@ -93,7 +93,7 @@ def _diagnosis(text: bytes, error: orjson.JSONDecodeError) -> str:
     if _CQL.match(start):
         return f"not an ELM library: this is CQL; translate it first, and {_ASK}"
     where = f"line {error.lineno}, column {error.colno}"
-    if "ecursion" in error.msg:
+    if "ecursion" in error.msg or "depth" in error.msg:
         names = _LAST_NAME.findall(text[: len(error.doc[: error.pos].encode(errors="replace"))])
         near = f', in "{names[-1].decode(errors="replace")}"' if names else ""
         return (

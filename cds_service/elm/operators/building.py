@@ -6,7 +6,7 @@ load; where that fails, the failure is left for run time, when it concerns one d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cds_service.elm.compile import NO_CONTEXT, Builder, Expr, Node, Scope, constant
@@ -99,6 +99,25 @@ def raw2(function: Callable[[Any, Any], Any]) -> Builder:
         return folded(lambda ctx, env: function(one(ctx, env), two(ctx, env)), [left, right])
 
     return build
+
+
+# From this many operands on, a chain of one operator (`a and b and c …`, which the translator writes as a tree
+# that leans to the left) is compiled as one node: its depth would be that of the tree.
+LONG_CHAIN = 16
+
+
+def operand_chain(node: Node) -> list[Node]:
+    """The operands of a chain of one binary operator, first to last."""
+    kind, found = node["type"], []
+    while node["type"] == kind:
+        operand = node["operand"]
+        if len(operand) != 2:
+            break
+        found.append(operand[1])
+        node = operand[0]
+        if not isinstance(node, Mapping) or "type" not in node:
+            break
+    return [node, *reversed(found)]
 
 
 def children(scope: Scope, node: Node, *names: str) -> list[Expr | None]:

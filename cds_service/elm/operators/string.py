@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope
-from cds_service.elm.operators.building import call, children, folded, strict1, strict2
+from cds_service.elm.operators.building import call, children, folded, operand_chain, strict1, strict2
 
 
 @lru_cache(maxsize=1024)
@@ -22,7 +22,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def _concatenate(scope: Scope, node: Node) -> Expr:
     """+(left String, right String) String; & treats null as the empty string (the translator writes Coalesce)."""
-    operands = scope.operands(node)
+    operands = [scope.expr(part) for part in operand_chain(node)]
     fns = [operand.fn for operand in operands]
 
     def run_concatenate(ctx: Any, env: Any) -> Any:
