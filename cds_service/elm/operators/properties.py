@@ -63,7 +63,10 @@ def access(scope: Scope, node: Node) -> Access:
             narrowed = narrow(inner, target)
             if narrowed is not None:
                 return narrowed
-            # compiled again below: the cast is a general one
+            from cds_service.elm.operators.type import cast  # which imports this module
+
+            general = cast(Expr(inner.fn, inner.type), target, False)
+            return Access(general.fn, result_type(node) or general.type)
     expr = scope.expr(node)
     return Access(expr.fn, expr.type)
 

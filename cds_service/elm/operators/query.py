@@ -217,7 +217,7 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
     unique = clause is not None and clause.get("distinct", True)
     kind = each.type
     order = compile_sort(scope, node["sort"], kind, plan.loop) if node.get("sort") else None
-    check = None if single or lists else [expr.fn for expr, _ in sources]
+    is_listed = None if single or lists else _told_by_values(scope, plan)
     collect = _collector(plan, each.fn)
     if lists and not unique and order is None:
         return Expr(collect, ListOf(kind))
@@ -228,11 +228,39 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
             result = distinct(result)
         if order is not None:
             result = order(ctx, env, result)
-        if single or (check is not None and not any(isinstance(fn(ctx, env), list) for fn in check)):
+        if single or (is_listed is not None and not is_listed(ctx, env)):
             return result[0] if result else None
         return result
 
     return Expr(run_query, kind if single else ListOf(kind))
+
+
+def _told_by_values(scope: Scope, plan: _Plan) -> Fn:
+    """Whether one of the sources was a list, where only the values tell. No source is evaluated a second time for it."""
+    cells: list[tuple[int, Fn]] = []
+
+    def noting(fn: Fn, cell: int) -> Fn:
+        def run_noting(ctx: Context, env: Env) -> Any:
+            value = fn(ctx, env)
+            env[cell] = isinstance(value, list)
+            return value
+
+        return run_noting
+
+    for number, (fn, at, rows) in enumerate(plan.sources):
+        cell = scope.slot(None).at
+        cells.append((cell, fn))
+        plan.sources[number] = (noting(fn, cell), at, rows)
+
+    def run_told(ctx: Context, env: Env) -> Any:
+        found = False
+        for cell, fn in cells:
+            # A source behind one without rows has not been evaluated.
+            found = found or (isinstance(fn(ctx, env), list) if env[cell] is None else env[cell])
+            env[cell] = None
+        return found
+
+    return run_told
 
 
 def _exists(scope: Scope, node: Node) -> Expr:
@@ -240,12 +268,16 @@ def _exists(scope: Scope, node: Node) -> Expr:
     operand = node["operand"]
     if operand.get("type") == "Query" and len(operand["source"]) == 1 and not operand.get("aggregate"):
         inner, sources, plan, slots = _planned(scope, operand)
-        clause = operand.get("return")
-        project = inner.expr(clause["expression"]).fn if clause else local(slots[0].at)
-        scope.compiler.unbind(slots)
         if _is_list(sources[0][0]) is True:
+            clause = operand.get("return")
+            project = inner.expr(clause["expression"]).fn if clause else local(slots[0].at)
+            scope.compiler.unbind(slots)
             return Expr(_any_row(plan, project), "System.Boolean")
-    listed = scope.expr(operand).fn
+        # Not compiled a second time: nested, that would double at each level.
+        listed = _returned(inner, operand, sources, plan).fn
+        scope.compiler.unbind(slots)
+    else:
+        listed = scope.expr(operand).fn
 
     def run_exists(ctx: Context, env: Env) -> Any:
         items = listed(ctx, env)
@@ -353,13 +385,15 @@ def _iteration(keep: bool, part: str) -> Builder:
         names = {node.get("scope") or "$this": slot, "$this": slot}
         body = scope.in_loop(loop).with_names(names).expr(node[part])
         scope.compiler.unbind(slots)
-        plan = _Plan([(source.fn, slot.at, _listed)], [], [body.fn] if keep else [], loop)
+        held = scope.slot(source.type).at
+        plan = _Plan([(local(held), slot.at, _listed)], [], [body.fn] if keep else [], loop)
         index = slot.at
         collect = _simple(plan, (local(index)) if keep else body.fn)
         inner = source.fn
 
         def run_iteration(ctx: Context, env: Env) -> Any:
-            return None if inner(ctx, env) is None else collect(ctx, env)
+            env[held] = items = inner(ctx, env)
+            return None if items is None else collect(ctx, env)
 
         return Expr(run_iteration, source.type if keep else ListOf(body.type))
 

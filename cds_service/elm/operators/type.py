@@ -149,6 +149,11 @@ def _as(scope: Scope, node: Node) -> Expr:
         operand = Expr(found.fn, found.type)
     else:
         operand = scope.expr(source)
+    return cast(operand, wanted, strict)
+
+
+def cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
+    """A value as another type."""
     if operand.constant and operand.value() is None:
         return constant(None, wanted)
     if operand.type == wanted and operand.type is not None:
