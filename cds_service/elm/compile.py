@@ -422,10 +422,14 @@ class Compiler:
             what = "the expression is nested too deeply"
         elif isinstance(error, (TypeError, AttributeError, KeyError, IndexError)):
             what = f"the data has not the shape that the expression expects ({type(error).__name__})"
+        elif isinstance(error, DataError):
+            what = str(error)
+        elif isinstance(error, ArithmeticError):
+            what = f"the arithmetic has no result ({type(error).__name__})"
+        elif isinstance(error, MemoryError):
+            what = "the memory does not suffice"
         else:
-            what = f"{type(error).__name__}"
-            if isinstance(error, DataError):
-                what = str(error)
+            what = f"it could not be computed ({type(error).__name__})"
         return place.error(EvaluationError, what)
 
     def _place(self, trace: TracebackType) -> Place | None:
@@ -445,8 +449,12 @@ class Compiler:
 def malformed(error: Exception) -> str:
     """What an exception of a builder says of the ELM."""
     if isinstance(error, KeyError):
-        return f"the ELM is malformed: {error} is missing or unknown"
-    return f"the ELM is malformed: {type(error).__name__} {error}"
+        what = f"{error} is missing or unknown"
+    elif isinstance(error, ValueError):
+        what = "a wrong number of operands" if "unpack" in str(error) or "zip" in str(error) else str(error)
+    else:
+        what = f"a part of the node is not of the kind expected here ({type(error).__name__}: {error})"
+    return f"the ELM is malformed: {what}"
 
 
 class DataError(Exception):

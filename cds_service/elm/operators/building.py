@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cds_service.elm.compile import NO_CONTEXT, Builder, Expr, Node, Scope, constant
+from cds_service.elm.compile import NO_CONTEXT, Builder, DataError, Expr, Node, Scope, constant
 from cds_service.elm.context import Context, Env, Fn
 
 
@@ -118,6 +118,22 @@ def operand_chain(node: Node) -> list[Node]:
         if not isinstance(node, Mapping) or "type" not in node:
             break
     return [node, *reversed(found)]
+
+
+# A result that is longer fails its define instead of filling the memory.
+MAX_TEXT, MAX_ELEMENTS = 1_000_000, 1_000_000
+
+
+def check_text(length: int) -> None:
+    """Refuse to make a longer text than is reasonable."""
+    if length > MAX_TEXT:
+        raise DataError("the text would have more than a million characters")
+
+
+def check_elements(length: int) -> None:
+    """Refuse to make a longer list than is reasonable."""
+    if length > MAX_ELEMENTS:
+        raise DataError("the list would have more than a million elements")
 
 
 def children(scope: Scope, node: Node, *names: str) -> list[Expr | None]:

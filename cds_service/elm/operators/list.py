@@ -14,7 +14,7 @@ from typing import Any
 from cds_service.elm import compare
 from cds_service.elm.compare import Truth
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
-from cds_service.elm.operators.building import apply1, call, children, folded
+from cds_service.elm.operators.building import apply1, call, check_elements, children, folded
 from cds_service.elm.types import ListOf, element_of
 from cds_service.elm.values import Code, Tuple, Typed
 
@@ -140,6 +140,7 @@ def flatten(items: Any) -> Any:
     result: list[Any] = []
     for item in items:
         if isinstance(item, list):
+            check_elements(len(result) + len(item))
             result.extend(item)
         elif item is not None:
             result.append(item)

@@ -15,6 +15,7 @@ from cds_service.elm import compare
 from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.operators import properties
+from cds_service.elm.operators.building import check_elements
 from cds_service.elm.operators.list import distinct
 from cds_service.elm.operators.sorting import compile_sort
 from cds_service.elm.types import ListOf, element_of
@@ -120,7 +121,12 @@ def _collector(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
 
     def collect(ctx: Context, env: Env) -> list[Any]:
         made: list[Any] = []
-        _each_row(plan, ctx, env, lambda: made.append(project(ctx, env)))
+
+        def add() -> None:
+            check_elements(len(made) + 1)  # several sources multiply
+            made.append(project(ctx, env))
+
+        _each_row(plan, ctx, env, add)
         return made
 
     return collect
@@ -236,7 +242,7 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
 
 
 def _told_by_values(scope: Scope, plan: _Plan) -> Fn:
-    """Whether one of the sources was a list, where only the values tell. No source is evaluated a second time for it."""
+    """Whether one of the sources was a list, where only the values tell; none is evaluated a second time for it."""
     cells: list[tuple[int, Fn]] = []
 
     def noting(fn: Fn, cell: int) -> Fn:
