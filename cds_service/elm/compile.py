@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
+from cds_service.elm import fhir_model
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.ports import Terminology
 from cds_service.elm.reading import Unit
-from cds_service.elm.types import StaticType, result_type
+from cds_service.elm.types import ChoiceOf, StaticType, result_type
 from cds_service.elm.values import Code
 from cds_service.errors import AuthoringError, EvaluationError
 
@@ -352,6 +353,8 @@ class Compiler:
             for node in unit.functions.get(name, ()):
                 try:
                     operands = tuple(operand_type(operand) for operand in node.get("operand") or ())
+                    if missing := fhir_model.unknown(ChoiceOf(operands)):
+                        raise ValueError(f"there is no type {missing}")
                     found.append(Definition(name, unit, node, operands=operands, type=result_type(node)))
                 except MALFORMED as error:
                     raise Place.of(unit.name, name, node).error(AuthoringError, malformed(error)) from None

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cds_service.elm import fhir_model
 from cds_service.elm.sources import canonical_bytes, parse
 from cds_service.elm.types import StaticType, named, specified
 from cds_service.errors import AuthoringError
@@ -225,6 +226,10 @@ def parameter_types(main: Unit) -> dict[str, StaticType]:
                 kind = named(named_type) if named_type else specified(node.get("parameterTypeSpecifier"))
             except (*_MALFORMED, RecursionError):
                 raise unit.refuse(f'the type of the parameter "{name}" can\'t be read', node) from None
+            if missing := fhir_model.unknown(kind):
+                raise unit.refuse(
+                    f'the parameter "{name}" has the type {missing}, which does not exist', node
+                )
             if types.setdefault(name, kind) != kind:
                 raise unit.refuse(f'the parameter "{name}" has another type elsewhere', node)
         for other in unit.linked.values():

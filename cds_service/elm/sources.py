@@ -137,10 +137,9 @@ def canonical_bytes(library: Mapping[str, Any], name: str) -> bytes:
 def _object(value: Mapping[str, Any], level: int, name: str) -> list[tuple[Any, int]]:
     """The parts of an object, last one first."""
     parts: list[tuple[Any, int]] = [(b"}", -1)]
-    try:
-        keys = sorted(value, reverse=True)
-    except TypeError:
-        raise AuthoringError(f"library {name}: a key of an object is no string", library=name) from None
+    if not all(isinstance(key, str) for key in value):
+        raise AuthoringError(f"library {name}: a key of an object is no string", library=name)
+    keys = sorted(value, reverse=True)
     for number, key in enumerate(keys, 1):
         comma = b"," if number < len(keys) else b""
         parts += [(value[key], level + 1), (comma + _leaf(key, name) + b":", -1)]

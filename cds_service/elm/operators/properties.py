@@ -58,7 +58,7 @@ def access(scope: Scope, node: Node) -> Access:
         target = specified(node.get("asTypeSpecifier")) or (
             named(node["asType"]) if node.get("asType") else None
         )
-        if operand.get("type") == "Property" and fhir(target):
+        if operand.get("type") == "Property" and fhir(target) and not fhir_model.unknown(target):
             inner = _property_access(scope, operand)
             narrowed = narrow(inner, target)
             if narrowed is not None:

@@ -99,9 +99,15 @@ def _has_points(value: Interval, point: StaticType) -> bool:
 
 
 def target_type(node: Node, name: str) -> StaticType:
-    return specified(node.get(f"{name}TypeSpecifier")) or (
+    """The type that a cast or conversion names: it must name one, and one that there is."""
+    wanted = specified(node.get(f"{name}TypeSpecifier")) or (
         named(node[f"{name}Type"]) if node.get(f"{name}Type") else None
     )
+    if wanted is None:
+        raise ValueError(f"it names no type ({name}Type, {name}TypeSpecifier)")
+    if missing := fhir_model.unknown(wanted):
+        raise ValueError(f"there is no type {missing}")
+    return wanted
 
 
 def _is(scope: Scope, node: Node) -> Expr:
