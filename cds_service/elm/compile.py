@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import CodeType, TracebackType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
+from cds_service.elm import fhir_model
 from cds_service.elm.codegen import references
 from cds_service.elm.codegen.writer import Emit, Writer
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.ports import Terminology
 from cds_service.elm.reach import Reach
 from cds_service.elm.reading import Unit
-from cds_service.elm.types import StaticType, result_type
+from cds_service.elm.types import ChoiceOf, StaticType, result_type
 from cds_service.elm.values import Code
 from cds_service.errors import AuthoringError, EvaluationError
 
@@ -37,6 +38,9 @@ class RetrieveNeed(NamedTuple):
     value_set: str | None
 
 
+_Placed = TypeVar("_Placed", AuthoringError, EvaluationError)
+
+
 class Place(NamedTuple):
     """Where in the ELM something stands."""
 
@@ -45,6 +49,30 @@ class Place(NamedTuple):
     node_type: str
     local_id: str | None
     locator: str | None
+
+    @classmethod
+    def of(cls, library: str, define: str, node: Any, node_type: str | None = None) -> Place:
+        """The place of a node, whatever it is."""
+        node = node if isinstance(node, Mapping) else {}
+        local_id, locator = node.get("localId"), node.get("locator")
+        return cls(
+            library,
+            define,
+            node_type or str(node.get("type") or "?"),
+            None if local_id is None else str(local_id),
+            None if locator is None else str(locator),
+        )
+
+    def error(self, kind: type[_Placed], message: str) -> _Placed:
+        """The error of something wrong here."""
+        return kind(
+            f"{message} ({self})",
+            library=self.library,
+            define=self.define,
+            node_type=self.node_type,
+            local_id=self.local_id,
+            locator=self.locator,
+        )
 
     def __str__(self) -> str:
         text = f'library {self.library}, define "{self.define}", {self.node_type}'
@@ -108,7 +136,12 @@ def slot_of(fn: Fn) -> int | None:
 
 @dataclass(eq=False, slots=True)
 class Definition:
-    """A define or function of a library, compiled."""
+    """A define or function of a library, compiled.
+
+    `height`: how many levels of nodes its evaluation may be deep, through what it refers to; `first`: the defines
+    that are evaluated before it, in this order, so that a long chain of defines isn't; `pure`: it reads nothing but
+    its operands (and parameters), no retrieve and no define.
+    """
 
     name: str
     unit: Unit
@@ -128,11 +161,9 @@ class Definition:
     direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
     framed: bool = True  # whether that function needs a frame
     reach: Reach | None = None
-
-    @property
-    def pure(self) -> bool:
-        """Whether it reads nothing but its operands (and parameters): no retrieve, no define."""
-        return not self.needs and all(ref.index < 0 and ref.pure for ref in self.refs)
+    height: int = 0
+    first: tuple[Definition, ...] = ()
+    pure: bool = False  # whether it reads nothing but its operands (and parameters): no retrieve, no define
 
 
 class Slot(NamedTuple):
@@ -158,10 +189,21 @@ class _Open:
     cells: set[int] = field(default_factory=set)
     cost: int = 1
     varies: bool = False
+    depth: int = 0
 
 
 # Whether the bodies of defines and functions become Python functions; else they run as closures (for tests).
 GENERATES = True
+
+# How deep the nodes of one define or function may be nested. Compiling takes about three Python frames a level
+# and evaluating one or two, of the thousand that Python allows a thread.
+MAX_DEPTH = 200
+# How deep an evaluation may go through functions. A define from which on it goes deeper than `_STAGE` is evaluated
+# before those that refer to it.
+MAX_HEIGHT, _STAGE = 400, 150
+TOO_DEEP = f"the expression is nested more than {MAX_DEPTH} levels deep; make defines of its parts"
+# What a builder raises on ELM that has not the expected shape.
+MALFORMED = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 # From this many nodes on, what doesn't change from row to row is computed once per query.
 _WORTH_KEEPING = 4
@@ -191,7 +233,10 @@ class Scope:
         operand = node.get("operand")
         if operand is None:
             return []
-        return [self.expr(child) for child in (operand if isinstance(operand, list) else [operand])]
+        made = []  # a loop, not a comprehension: of the frames that a nested expression takes, these are the most
+        for child in operand if isinstance(operand, list) else [operand]:
+            made.append(self.compiler.expr(self, child))
+        return made
 
     def slot(self, kind: StaticType) -> Slot:
         """A new local slot."""
@@ -211,17 +256,11 @@ class Scope:
 
     def fail(self, node: Node, message: str) -> NoReturn:
         """Refuse the library, naming the place."""
-        raise AuthoringError(f"{message} ({self.place(node)})")
+        raise self.place(node).error(AuthoringError, message) from None
 
     def place(self, node: Node) -> Place:
         """Where a node stands."""
-        return Place(
-            self.unit.name,
-            self.owner.name,
-            str(node.get("type") or "?"),
-            node.get("localId"),
-            node.get("locator"),
-        )
+        return Place.of(self.unit.name, self.owner.name, node)
 
 
 Builder = Callable[[Scope, Node], Expr | Fn]
@@ -267,18 +306,22 @@ class Compiler:
         """Compile a node in a scope."""
         if node is None:
             scope.fail({"type": "(nothing)"}, "an operand is missing")
+        if not isinstance(node, Mapping):
+            scope.fail(node, f"the ELM is malformed: an expression is expected, not a {type(node).__name__}")
         kind = node.get("type")
         builder = self._builders.get(kind) if isinstance(kind, str) else None
         if builder is None:
             scope.fail(node, f"ELM node type {kind!r} is not supported")
+        if len(self._open) > MAX_DEPTH:
+            scope.fail(node, TOO_DEEP)
         opened = _Open()
         self._open.append(opened)
         try:
             made = builder(scope, node)
         except RecursionError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            scope.fail(node, f"the ELM is malformed: {type(error).__name__} {error}")
+            scope.fail(node, TOO_DEEP)
+        except MALFORMED as error:
+            scope.fail(node, malformed(error))
         finally:
             self._open.pop()
         result = made if isinstance(made, Expr) else Expr(made)
@@ -292,6 +335,7 @@ class Compiler:
         self._open[-1].cost += opened.cost
         self._open[-1].varies |= opened.varies
         result.fixed = not (opened.varies or result.reads or result.constant)
+        self._open[-1].depth = max(self._open[-1].depth, opened.depth + 1)
         code = getattr(result.fn, "__code__", None)
         if code is not None:
             self._places.setdefault(code, []).append((result.fn, result.place))
@@ -358,8 +402,13 @@ class Compiler:
         if found is None:
             found = []
             for node in unit.functions.get(name, ()):
-                operands = tuple(operand_type(operand) for operand in node.get("operand") or ())
-                found.append(Definition(name, unit, node, operands=operands, type=result_type(node)))
+                try:
+                    operands = tuple(operand_type(operand) for operand in node.get("operand") or ())
+                    if missing := fhir_model.unknown(ChoiceOf(operands)):
+                        raise ValueError(f"there is no type {missing}")
+                    found.append(Definition(name, unit, node, operands=operands, type=result_type(node)))
+                except MALFORMED as error:
+                    raise Place.of(unit.name, name, node).error(AuthoringError, malformed(error)) from None
             self._functions[unit.key, name] = found
         return found
 
@@ -377,20 +426,44 @@ class Compiler:
         definition.state = "open"
         if node.get("external") or not node.get("expression"):
             scope.fail(node, "the function or define has no body; external functions are not supported")
-        names = {}
-        for operand, kind in zip(node.get("operand") or (), definition.operands, strict=True):
-            names[operand["name"]] = scope.slot(kind)
-        self._open.append(_Open())  # the body's slots are its own frame's
+        outer, self._open = self._open, [_Open()]  # the body's slots are its own frame's, its depth its own
         try:
+            names = {}
+            for operand, kind in zip(node.get("operand") or (), definition.operands, strict=True):
+                names[operand["name"]] = scope.slot(kind)
             body = scope.with_names(names).expr(node["expression"])
+            definition.type = result_type(node) or body.type
+            depth = self._open[0].depth
+        except RecursionError:
+            scope.fail(node, TOO_DEEP)
+        except MALFORMED as error:
+            scope.fail(node, malformed(error))
         finally:
-            self._open.pop()
+            self._open = outer
         definition.cost = body.cost
         definition.fn = body.fn
-        definition.type = result_type(node) or body.type
         if GENERATES:
             self._generate(definition, body)
+        self._measure(scope, definition, depth)
         definition.state = "done"
+
+    def _measure(self, scope: Scope, definition: Definition, depth: int) -> None:
+        """How deep the evaluation goes, and what must therefore be evaluated before it."""
+        below, first = 0, {}
+        for ref in definition.refs:
+            first.update(dict.fromkeys(ref.first))
+            if ref.index >= 0 and ref.height > _STAGE:
+                first[ref] = None
+            else:
+                below = max(below, ref.height)
+        definition.height = depth + below
+        definition.pure = not definition.needs and all(ref.index < 0 and ref.pure for ref in definition.refs)
+        if definition.height > MAX_HEIGHT:
+            what = f"with the functions that it calls it nests more than {MAX_HEIGHT} levels deep"
+            scope.fail(definition.node, f"{what}; make defines of its parts")
+        # Most have none, and in a chain they are the same for many.
+        known = next((ref.first for ref in definition.refs if len(ref.first) == len(first)), None)
+        definition.first = tuple(first) if known is None else known
 
     def _next_once(self) -> int:
         self._onces += 1
@@ -432,7 +505,7 @@ class Compiler:
 
     def locate(self, error: Exception, definition: Definition) -> EvaluationError:
         """The EvaluationError of an exception: what happened, and at which node."""
-        place = Place(definition.unit.name, definition.name, "define", None, definition.node.get("locator"))
+        place = Place.of(definition.unit.name, definition.name, definition.node, "define")
         trace = error.__traceback__
         while trace is not None:
             place = self._place(trace) or place
@@ -441,17 +514,15 @@ class Compiler:
             what = "the expression is nested too deeply"
         elif isinstance(error, (TypeError, AttributeError, KeyError, IndexError)):
             what = f"the data has not the shape that the expression expects ({type(error).__name__})"
+        elif isinstance(error, DataError):
+            what = str(error)
+        elif isinstance(error, ArithmeticError):
+            what = f"the arithmetic has no result ({type(error).__name__})"
+        elif isinstance(error, MemoryError):
+            what = "the memory does not suffice"
         else:
-            what = f"{type(error).__name__}"
-            if isinstance(error, DataError):
-                what = str(error)
-        return EvaluationError(
-            f"{what} ({place})",
-            library=place.library,
-            define=place.define,
-            local_id=place.local_id,
-            locator=place.locator,
-        )
+            what = f"it could not be computed ({type(error).__name__})"
+        return place.error(EvaluationError, what)
 
     def _place(self, trace: TracebackType) -> Place | None:
         frame = trace.tb_frame
@@ -468,6 +539,17 @@ class Compiler:
             if all(local.get(name) is cell.cell_contents for name, cell in zip(names, cells, strict=True)):
                 return place
         return None
+
+
+def malformed(error: Exception) -> str:
+    """What an exception of a builder says of the ELM."""
+    if isinstance(error, KeyError):
+        what = f"{error} is missing or unknown"
+    elif isinstance(error, ValueError):
+        what = "a wrong number of operands" if "unpack" in str(error) or "zip" in str(error) else str(error)
+    else:
+        what = f"a part of the node is not of the kind expected here ({type(error).__name__}: {error})"
+    return f"the ELM is malformed: {what}"
 
 
 class DataError(Exception):

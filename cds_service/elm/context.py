@@ -85,6 +85,9 @@ class Context:
         entry = self.memo[definition.index]
         if entry is not None:
             return entry
+        for before in definition.first:
+            if self.memo[before.index] is None:
+                self.define(before)
         if self.shared is not None:
             entry = self.shared.recall(self, definition)
             if entry is not None:

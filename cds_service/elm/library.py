@@ -116,7 +116,6 @@ class Library:
         also those of other libraries of this LibrarySet, is not evaluated again.
         """
         from cds_service.elm.context import Context as Evaluation
-        from cds_service.elm.explanation import explain
 
         chosen = [self._definition(name) for name in (self.defines if defines is None else defines)]
         bound = self._parameters(parameters)
@@ -137,6 +136,8 @@ class Library:
         return self._results(chosen, context)
 
     def _results(self, chosen: Sequence[Definition], context: Evaluation) -> dict[str, Result]:
+        from cds_service.elm.explanation import explain
+
         results = {}
         with localcontext(DECIMAL_CONTEXT):
             for definition in chosen:
@@ -197,11 +198,15 @@ class LibrarySet:
         for source in sources:
             unit, canonical = self._as_read(source)
             if unit.key in units:
-                raise AuthoringError(f"library {unit.name} is given twice")
+                one, two = units[unit.key].version or "no version", unit.version or "no version"
+                raise AuthoringError(
+                    f"library {unit.name} is given twice ({one}, {two}): give one version", library=unit.name
+                )
             units[unit.key] = unit
             texts[unit.key] = canonical
         if main not in units:
-            raise AuthoringError(f"library {main} is not among the sources")
+            known = ", ".join(units) or "none"
+            raise AuthoringError(f"library {main} is not among the sources; there are: {known}", library=main)
         digest = hashlib.sha256()
         for _, canonical in sorted(texts.items()):
             digest.update(canonical)
@@ -209,7 +214,7 @@ class LibrarySet:
         unit = self._same(units[main], texts, {})[0]
         for name, node in unit.value_sets.items():
             if not self._terminology.has_value_set(node["id"]):
-                raise AuthoringError(f'library {main}: value set "{name}" ({node["id"]}) is not available')
+                raise unit.refuse(f'value set "{name}" ({node["id"]}) is not available', node)
         compiler = self._compiler
         try:
             with localcontext(DECIMAL_CONTEXT):
@@ -320,7 +325,7 @@ def _references(unit: Unit, nodes: Sequence[Node]) -> Iterator[tuple[Unit, str]]
         elif isinstance(node, Mapping):
             if node.get("type") in ("ExpressionRef", "FunctionRef"):
                 library = node.get("libraryName")
-                other = unit.linked.get(library) if library else unit
-                if other is not None:
+                other = unit.linked.get(library) if isinstance(library, str) and library else unit
+                if other is not None and isinstance(node.get("name"), str):
                     yield other, node["name"]
             pending.extend(value for value in node.values() if isinstance(value, (list, Mapping)))

@@ -254,17 +254,37 @@ _UNSET = object()
 
 
 def plain(value: Any) -> Any:
-    """A value without the engine's wrappers, as a caller sees it: an uncertainty becomes an Interval."""
-    kind = type(value)
-    if kind is Typed:
+    """A value without the engine's wrappers, as a caller sees it: an uncertainty becomes an Interval.
+
+    Lists and tuples are copied, once each and without recursion: defines may nest them to any depth and share them.
+    """
+    if type(value) is not list and type(value) is not Tuple:
+        return _plain_leaf(value)
+    made: dict[int, Any] = {}
+    pending: list[Any] = [value]
+    while pending:
+        item = pending[-1]
+        parts = item if type(item) is list else item.values()
+        inner = [
+            part for part in parts if (type(part) is list or type(part) is Tuple) and id(part) not in made
+        ]
+        if inner:
+            pending += inner
+            continue
+        pending.pop()
+        if type(item) is list:
+            made[id(item)] = [made[id(part)] if id(part) in made else _plain_leaf(part) for part in item]
+        else:
+            made[id(item)] = {
+                name: made[id(part)] if id(part) in made else _plain_leaf(part) for name, part in item.items()
+            }
+    return made[id(value)]
+
+
+def _plain_leaf(value: Any) -> Any:
+    if type(value) is Typed:
         return value.value
-    if kind is list:
-        return [plain(item) for item in value]
-    if kind is Tuple:
-        return {name: plain(item) for name, item in value.items()}
-    if kind is Uncertainty:
-        return Interval(value.low, value.high)
-    return value
+    return Interval(value.low, value.high) if type(value) is Uncertainty else value
 
 
 def is_json_object(value: Any) -> bool:

@@ -233,7 +233,11 @@ def shown(value: Json) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(shown(item) for item in value) + "]"
     if not isinstance(value, Mapping):
-        return {None: "null", True: "true", False: "false"}.get(value, repr(value)) if _plain(value) else str(value)
+        return (
+            {None: "null", True: "true", False: "false"}.get(value, repr(value))
+            if _plain(value)
+            else str(value)
+        )
     kind = value.get("$")
     if kind == FAILED:
         return f"fails ({value['message']})"

@@ -6,12 +6,12 @@ load; where that fails, the failure is left for run time, when it concerns one d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cds_service.elm.codegen import operators as write
 from cds_service.elm.codegen.writer import Emit
-from cds_service.elm.compile import NO_CONTEXT, Builder, Expr, Node, Scope, constant
+from cds_service.elm.compile import NO_CONTEXT, Builder, DataError, Expr, Node, Scope, constant
 from cds_service.elm.context import Context, Env, Fn
 
 
@@ -107,6 +107,41 @@ def raw2(function: Callable[[Any, Any], Any]) -> Builder:
         )
 
     return build
+
+
+# From this many operands on, a chain of one operator (`a and b and c …`, which the translator writes as a tree
+# that leans to the left) is compiled as one node: its depth would be that of the tree.
+LONG_CHAIN = 16
+
+
+def operand_chain(node: Node) -> list[Node]:
+    """The operands of a chain of one binary operator, first to last."""
+    kind, found = node["type"], []
+    while node["type"] == kind:
+        operand = node["operand"]
+        if len(operand) != 2:
+            break
+        found.append(operand[1])
+        node = operand[0]
+        if not isinstance(node, Mapping) or "type" not in node:
+            break
+    return [node, *reversed(found)]
+
+
+# A result that is longer fails its define instead of filling the memory.
+MAX_TEXT, MAX_ELEMENTS = 1_000_000, 1_000_000
+
+
+def check_text(length: int) -> None:
+    """Refuse to make a longer text than is reasonable."""
+    if length > MAX_TEXT:
+        raise DataError("the text would have more than a million characters")
+
+
+def check_elements(length: int) -> None:
+    """Refuse to make a longer list than is reasonable."""
+    if length > MAX_ELEMENTS:
+        raise DataError("the list would have more than a million elements")
 
 
 def children(scope: Scope, node: Node, *names: str) -> list[Expr | None]:

@@ -51,6 +51,13 @@ _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?\Z", re.ASCII)
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']*)'|([A-Za-z]+))?\Z", re.ASCII)
 
 
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
 def to_boolean(value: Any) -> Any:
     """ToBoolean(argument String|Integer|Long|Decimal) Boolean."""
     if isinstance(value, bool):
@@ -61,23 +68,28 @@ def to_boolean(value: Any) -> Any:
     return True if value == 1 else (False if value == 0 else None)
 
 
+def _whole(text: str) -> int | None:
+    # Python reads no more than 4,300 digits.
+    return _parsed(int, text) if _INTEGER.match(text) else None
+
+
 def to_integer(value: Any) -> Any:
     """ToInteger(argument Boolean|String|Long) Integer."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, str):
-        if not _INTEGER.match(value):
+        value = _whole(value)
+        if value is None:
             return None
-        value = int(value)
     return int(value) if MIN_INTEGER <= value <= MAX_INTEGER else None
 
 
 def to_long(value: Any) -> Any:
     """ToLong(argument Boolean|Integer|String) Long."""
     if isinstance(value, str):
-        if not _INTEGER.match(value):
+        value = _whole(value)
+        if value is None:
             return None
-        value = int(value)
     return Long(value) if MIN_LONG <= value <= MAX_LONG else None
 
 
@@ -109,13 +121,6 @@ def to_string(value: Any) -> Any:
     if isinstance(value, (int, str, Date, DateTime, Time)):
         return str(value)
     raise DataError("a value of this type has no text")
-
-
-def _parsed(parse: Callable[[str], Any], text: str) -> Any:
-    try:
-        return parse(text)
-    except ValueError:
-        return None
 
 
 def to_date(value: Any) -> Any:

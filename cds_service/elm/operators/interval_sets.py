@@ -1,6 +1,6 @@
 """Collapse and expand. CQL 1.5, Appendix B, Interval Operators.
 
-An expansion of more than a million points fails rather than fill the memory.
+An expansion of more than a million points fails, before it is made, rather than fill the memory.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from cds_service import units
 from cds_service.elm import compare
 from cds_service.elm.bounds import end, predecessor, start, successor
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
+from cds_service.elm.durations import duration_between
 from cds_service.elm.operators.arithmetic import add
-from cds_service.elm.operators.building import call
+from cds_service.elm.operators.building import MAX_ELEMENTS, call
 from cds_service.elm.operators.datetime import add_temporal, duration_unit
 from cds_service.elm.operators.interval import union
 from cds_service.elm.temporal import PRECISIONS, Date, DateTime, Time
 from cds_service.elm.values import Interval, Quantity, Uncertainty
 
-_LIMIT = 1_000_000
 _TEMPORAL = (Date, DateTime, Time)
 _UNITS = ("year", "month", "day", "hour", "minute", "second", "millisecond")
 
@@ -153,6 +153,8 @@ def _temporal_pieces(low: Any, high: Any, per: Quantity) -> list[tuple[Any, Any]
     if length < 1 or min(len(low.parts), len(high.parts)) < length:
         return []
     current, last = _cut(low, length), _cut(high, length)
+    least, _ = duration_between(current, last, PRECISIONS[unit], unit == "week")
+    _check(least / (per.value or 1))
     pieces = []
     while True:
         following = add_temporal(current, per, 1)
@@ -166,7 +168,7 @@ def _temporal_pieces(low: Any, high: Any, per: Quantity) -> list[tuple[Any, Any]
             break
         pieces.append((current, until))
         current = following
-        _check(pieces)
+        _check(len(pieces))
     return pieces
 
 
@@ -191,11 +193,11 @@ def _numeric_pieces(low: Any, high: Any, per: Quantity) -> list[tuple[Any, Any]]
     if _scale(bottom) < scale:  # `Interval[10, 10] per 0.1` reaches 10.9
         top += Decimal(1).scaleb(-_scale(top)) - grain
     bottom, top = bottom.quantize(grain, ROUND_FLOOR), top.quantize(grain, ROUND_FLOOR)
+    _check((top - bottom) / step)
     pieces = []
     while bottom + step - grain <= top:
         pieces.append((_like(bottom, low, scale), _like(bottom + step - grain, low, scale)))
         bottom += step
-        _check(pieces)
     return pieces
 
 
@@ -205,8 +207,8 @@ def _like(value: Decimal, like: Any, scale: int) -> Any:
     return type(like)(value) if isinstance(like, int) and scale == 0 else value
 
 
-def _check(pieces: list[tuple[Any, Any]]) -> None:
-    if len(pieces) > _LIMIT:
+def _check(number: Decimal | float) -> None:
+    if number > MAX_ELEMENTS:
         raise DataError("the expansion has more than a million elements")
 
 

@@ -15,7 +15,15 @@ from cds_service.elm import compare
 from cds_service.elm.compare import Truth
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
 from cds_service.elm.equivalence import equivalent
-from cds_service.elm.operators.building import apply1, apply2, call, children, folded, raw2
+from cds_service.elm.operators.building import (
+    apply1,
+    apply2,
+    call,
+    check_elements,
+    children,
+    folded,
+    raw2,
+)
 from cds_service.elm.operators.sorting import sorted_by
 from cds_service.elm.types import ListOf, TupleOf, element_of
 from cds_service.elm.values import Code, Tuple, Typed
@@ -151,6 +159,7 @@ def flatten(items: Any) -> Any:
     result: list[Any] = []
     for item in items:
         if isinstance(item, list):
+            check_elements(len(result) + len(item))
             result.extend(item)
         elif item is not None:
             result.append(item)

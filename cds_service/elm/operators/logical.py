@@ -6,7 +6,7 @@ evaluated, so its retrieves are not executed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cds_service.elm.codegen import logic
@@ -14,7 +14,7 @@ from cds_service.elm.codegen import operators as write
 from cds_service.elm.compare import equal
 from cds_service.elm.compile import Builder, Expr, Node, Scope
 from cds_service.elm.context import Context, Env
-from cds_service.elm.operators.building import folded, raw1, raw2, strict1
+from cds_service.elm.operators.building import LONG_CHAIN, folded, operand_chain, raw1, raw2, strict1
 from cds_service.elm.types import ListOf, system
 
 
@@ -26,6 +26,8 @@ def _and(scope: Scope, node: Node) -> Expr:
     false   false  false  false
     null    null   false  null
     """
+    if len(chain := operand_chain(node)) > LONG_CHAIN:
+        return _chain(scope, chain, False)
     left, right = scope.operands(node)
     one, two = left.fn, right.fn
 
@@ -43,6 +45,8 @@ def _and(scope: Scope, node: Node) -> Expr:
 
 def _or(scope: Scope, node: Node) -> Expr:
     """or(left Boolean, right Boolean) Boolean — CQL, Or: true beats null beats false."""
+    if len(chain := operand_chain(node)) > LONG_CHAIN:
+        return _chain(scope, chain, True)
     left, right = scope.operands(node)
     one, two = left.fn, right.fn
 
@@ -56,6 +60,24 @@ def _or(scope: Scope, node: Node) -> Expr:
         return None if a is None or b is None else False
 
     return folded(run_or, [left, right], logic.disjunction(left, right))
+
+
+def _chain(scope: Scope, nodes: Sequence[Node], decisive: bool) -> Expr:
+    """Many operands of `and` (false decides) or `or` (true decides), first to last as the nested operators do it."""
+    operands = [scope.expr(node) for node in nodes]
+    fns = [operand.fn for operand in operands]
+
+    def run_chain(ctx: Context, env: Env) -> Any:
+        result: bool | None = not decisive
+        for fn in fns:
+            value = fn(ctx, env)
+            if value is decisive:
+                return decisive
+            if value is None:
+                result = None
+        return result
+
+    return folded(run_chain, operands)
 
 
 def _implies(scope: Scope, node: Node) -> Expr:

@@ -68,12 +68,15 @@ def access(scope: Scope, node: Node) -> Access:
         target = specified(node.get("asTypeSpecifier")) or (
             named(node["asType"]) if node.get("asType") else None
         )
-        if operand.get("type") == "Property" and fhir(target):
+        if operand.get("type") == "Property" and fhir(target) and not fhir_model.unknown(target):
             inner = _property_access(scope, operand)
             narrowed = narrow(inner, target)
             if narrowed is not None:
                 return narrowed
-            # compiled again below: the cast is a general one
+            from cds_service.elm.operators.type import cast  # which imports this module
+
+            general = cast(Expr(inner.fn, inner.type), target, False)
+            return Access(general.fn, result_type(node) or general.type)
     expr = scope.expr(node)
     return Access(expr.fn, expr.type, emit=same(expr))
 

@@ -18,6 +18,7 @@ from cds_service.elm.codegen import queries as write
 from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.operators import joins, properties
+from cds_service.elm.operators.building import check_elements
 from cds_service.elm.operators.list import distinct
 from cds_service.elm.operators.sorting import compile_sort
 from cds_service.elm.types import ListOf, element_of
@@ -158,7 +159,12 @@ def _collector(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
 
     def collect(ctx: Context, env: Env) -> list[Any]:
         made: list[Any] = []
-        _each_row(plan, ctx, env, lambda: made.append(project(ctx, env)))
+
+        def add() -> None:
+            check_elements(len(made) + 1)  # several sources multiply
+            made.append(project(ctx, env))
+
+        _each_row(plan, ctx, env, add)
         return made
 
     return collect
@@ -259,7 +265,7 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
     unique = clause is not None and clause.get("distinct", True)
     kind = each.type
     order = compile_sort(scope, node["sort"], kind, plan.loop) if node.get("sort") else None
-    check = None if single or lists else [expr.fn for expr, _ in sources]
+    is_listed = None if single or lists else _told_by_values(scope, plan)
     collect = _collector(plan, each.fn)
     emit = write.collected(plan.written, each)
     if lists and not unique and order is None:
@@ -271,12 +277,40 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
             result = distinct(result)
         if order is not None:
             result = order(ctx, env, result)
-        if single or (check is not None and not any(isinstance(fn(ctx, env), list) for fn in check)):
+        if single or (is_listed is not None and not is_listed(ctx, env)):
             return result[0] if result else None
         return result
 
-    written = write.finished(emit, distinct if unique else None, order, single) if check is None else None
+    written = write.finished(emit, distinct if unique else None, order, single) if is_listed is None else None
     return Expr(run_query, kind if single else ListOf(kind), emit=written)
+
+
+def _told_by_values(scope: Scope, plan: _Plan) -> Fn:
+    """Whether one of the sources was a list, where only the values tell; none is evaluated a second time for it."""
+    cells: list[tuple[int, Fn]] = []
+
+    def noting(fn: Fn, cell: int) -> Fn:
+        def run_noting(ctx: Context, env: Env) -> Any:
+            value = fn(ctx, env)
+            env[cell] = isinstance(value, list)
+            return value
+
+        return run_noting
+
+    for number, (fn, at, rows) in enumerate(plan.sources):
+        cell = scope.slot(None).at
+        cells.append((cell, fn))
+        plan.sources[number] = (noting(fn, cell), at, rows)
+
+    def run_told(ctx: Context, env: Env) -> Any:
+        found = False
+        for cell, fn in cells:
+            # A source behind one without rows has not been evaluated.
+            found = found or (isinstance(fn(ctx, env), list) if env[cell] is None else env[cell])
+            env[cell] = None
+        return found
+
+    return run_told
 
 
 def _exists(scope: Scope, node: Node) -> Expr:
@@ -284,13 +318,17 @@ def _exists(scope: Scope, node: Node) -> Expr:
     operand = node["operand"]
     if operand.get("type") == "Query" and len(operand["source"]) == 1 and not operand.get("aggregate"):
         inner, sources, plan, slots = _planned(scope, operand)
-        clause = operand.get("return")
-        project = inner.expr(clause["expression"]) if clause else local_expr(slots[0].at)
-        scope.compiler.unbind(slots)
         if _is_list(sources[0][0]) is True:
+            clause = operand.get("return")
+            project = inner.expr(clause["expression"]) if clause else local_expr(slots[0].at)
+            scope.compiler.unbind(slots)
             emit = write.any_row(plan.written, project)
             return Expr(_any_row(plan, project.fn), "System.Boolean", emit=emit)
-    listed = scope.expr(operand)
+        # Not compiled a second time: nested, that would double at each level.
+        listed = _returned(inner, operand, sources, plan)
+        scope.compiler.unbind(slots)
+    else:
+        listed = scope.expr(operand)
     inner_fn = listed.fn
 
     def run_exists(ctx: Context, env: Env) -> Any:

@@ -101,9 +101,15 @@ def _has_points(value: Interval, point: StaticType) -> bool:
 
 
 def target_type(node: Node, name: str) -> StaticType:
-    return specified(node.get(f"{name}TypeSpecifier")) or (
+    """The type that a cast or conversion names: it must name one, and one that there is."""
+    wanted = specified(node.get(f"{name}TypeSpecifier")) or (
         named(node[f"{name}Type"]) if node.get(f"{name}Type") else None
     )
+    if wanted is None:
+        raise ValueError(f"it names no type ({name}Type, {name}TypeSpecifier)")
+    if missing := fhir_model.unknown(wanted):
+        raise ValueError(f"there is no type {missing}")
+    return wanted
 
 
 def _is(scope: Scope, node: Node) -> Expr:
@@ -154,6 +160,11 @@ def _as(scope: Scope, node: Node) -> Expr:
         operand = found.expr()
     else:
         operand = scope.expr(source)
+    return cast(operand, wanted, strict)
+
+
+def cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
+    """A value as another type."""
     if operand.constant and operand.value() is None:
         return constant(None, wanted)
     if operand.type == wanted and operand.type is not None:
