@@ -124,9 +124,7 @@ class Definition:
     state: str = "new"
     cost: int = 0
     memo: int = -1
-    body: Expr | None = None
     direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
-    framed: bool = True  # whether that function needs a frame
     reach: Reach | None = None
 
     @property
@@ -416,7 +414,7 @@ class Compiler:
         if is_define:
             definition.fn = function
             return
-        definition.direct, definition.body, definition.framed = function, body, made.framed
+        definition.direct = function
         definition.fn = lambda ctx, env: function(ctx, *env[:count])
 
     def forget_unfinished(self) -> None:

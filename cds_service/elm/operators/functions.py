@@ -76,7 +76,7 @@ def _is_primitive(kind: StaticType) -> bool:
 _BY_VALUE = ("Boolean", "Date", "DateTime", "Integer", "String", "Time")
 
 
-_WORTH_REMEMBERING = 8
+_WORTH_REMEMBERING = 20
 
 
 def _memo_keys(definition: Definition, operands: Sequence[Expr]) -> list[bool] | None:
