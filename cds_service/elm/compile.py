@@ -59,7 +59,7 @@ NO_CONTEXT: Any = None  # what a constant's closure is called with at load
 @dataclass(slots=True)
 class Expr:
     """A compiled expression. `reads`: the env slots that its value depends on; `constant`: it has one value for
-    ever; `cost`: how many nodes it has.
+    ever; `cost`: how many nodes it has, those of the functions that it calls included.
 
     `emit` writes the same computation as Python statements (see `codegen`), None where only the closure is there;
     `touches`: every slot of the frame that the closure uses (None: not known); `place`: its node's; `fixed`: it has
@@ -322,6 +322,10 @@ class Compiler:
             result.emit = references.kept(cell, inner)
         result.touches = (result.touches or frozenset()) | {cell}
         self._open[-1].cells.add(cell)
+
+    def weigh(self, cost: int) -> None:
+        """Note that the expression being compiled costs as much as this many nodes more."""
+        self._open[-1].cost += cost
 
     def varies(self) -> None:
         """Note that the expression being compiled reads the record, or has an effect of its own."""
