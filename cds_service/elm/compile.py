@@ -1,10 +1,13 @@
-"""From ELM nodes to Python closures, once, at load.
+"""From ELM nodes to Python closures, and from these to one Python function per definition, once, at load.
 
 Each node type has a builder in `operators/`; a builder compiles its operands through the `Scope` it is given
 and returns a closure `fn(context, env)`, where `env` is the list of the define's or function's local slots
 (aliases, lets, operands). What can't be compiled raises AuthoringError naming library, define, node type,
 localId and locator. A failure at run time is traced back to its node afterwards (`Compiler.locate`), so that
 running closures carries no cost for it.
+
+A builder may give an emitter with its closure, which writes the same computation as Python statements. Of a body's
+statements a function is made (`codegen`); what has no emitter is called there as the closure that it is.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def define(definition: Definition) -> Emit:
     return emit
 
 
-def parameter(index: int, default: Callable[..., Any] | None) -> Emit:
+def parameter(index: int, default: Expr | None) -> Emit:
     """A parameter's value: as passed, else its default, else null."""
 
     def emit(w: Writer) -> str:
@@ -57,7 +57,7 @@ def parameter(index: int, default: Callable[..., Any] | None) -> Emit:
             return before
         value = w.note(f"parameter {index}", w.set(f"ctx.parameters[{index}]"))
         with w.block(f"if {value} is UNSET:"):
-            made = "None" if default is None else f"{w.constant(default)}(ctx, [])"
+            made = "None" if default is None else w.value(default)
             w.line(f"{value} = ctx.parameters[{index}] = {made}")
         return value
 

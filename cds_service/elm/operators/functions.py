@@ -77,6 +77,8 @@ def _is_primitive(kind: StaticType) -> bool:
 _BY_VALUE = ("Boolean", "Date", "DateTime", "Integer", "String", "Time")
 
 
+# From this many nodes on (those of its callees included) a function's calls are remembered: below, running it again
+# costs no more than finding its result.
 _WORTH_REMEMBERING = 50
 _LOOK_UP = 4  # what a remembered call costs, in nodes
 
