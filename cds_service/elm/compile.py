@@ -1,10 +1,13 @@
-"""From ELM nodes to Python closures, once, at load.
+"""From ELM nodes to Python closures, and from these to one Python function per definition, once, at load.
 
 Each node type has a builder in `operators/`; a builder compiles its operands through the `Scope` it is given
 and returns a closure `fn(context, env)`, where `env` is the list of the define's or function's local slots
 (aliases, lets, operands). What can't be compiled raises AuthoringError naming library, define, node type,
 localId and locator. A failure at run time is traced back to its node afterwards (`Compiler.locate`), so that
 running closures carries no cost for it.
+
+A builder may give an emitter with its closure, which writes the same computation as Python statements. Of a body's
+statements a function is made (`codegen`); what has no emitter is called there as the closure that it is.
 """
 
 from __future__ import annotations
@@ -87,7 +90,7 @@ NO_CONTEXT: Any = None  # what a constant's closure is called with at load
 @dataclass(slots=True)
 class Expr:
     """A compiled expression. `reads`: the env slots that its value depends on; `constant`: it has one value for
-    ever; `cost`: how many nodes it has.
+    ever; `cost`: how many nodes it has, those of the functions that it calls included.
 
     `emit` writes the same computation as Python statements (see `codegen`), None where only the closure is there;
     `touches`: every slot of the frame that the closure uses (None: not known); `place`: its node's; `fixed`: it has
@@ -157,9 +160,7 @@ class Definition:
     state: str = "new"
     cost: int = 0
     memo: int = -1
-    body: Expr | None = None
     direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
-    framed: bool = True  # whether that function needs a frame
     reach: Reach | None = None
     height: int = 0
     first: tuple[Definition, ...] = ()
@@ -369,6 +370,10 @@ class Compiler:
         result.touches = (result.touches or frozenset()) | {cell}
         self._open[-1].cells.add(cell)
 
+    def weigh(self, cost: int) -> None:
+        """Note that the expression being compiled costs as much as this many nodes more."""
+        self._open[-1].cost += cost
+
     def varies(self) -> None:
         """Note that the expression being compiled reads the record, or has an effect of its own."""
         self._open[-1].varies = True
@@ -489,7 +494,7 @@ class Compiler:
         if is_define:
             definition.fn = function
             return
-        definition.direct, definition.body, definition.framed = function, body, made.framed
+        definition.direct = function
         definition.fn = lambda ctx, env: function(ctx, *env[:count])
 
     def forget_unfinished(self) -> None:

@@ -6,8 +6,10 @@ parameters: a define that fails carries its error in its Result.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import partial
@@ -170,6 +172,18 @@ def _parameter(value: Any) -> Any:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """What a load makes stays: looking through it for garbage, again and again, would take half of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class LibrarySet:
     """Libraries that share what they have in common: a library that several include is read, compiled and kept once.
 
@@ -189,7 +203,7 @@ class LibrarySet:
 
     def load(self, sources: Iterable[bytes | Mapping[str, Any]], *, main: str) -> Library:
         """Compile the library named `main` with its includes, as `load_library` does."""
-        with self._lock:
+        with self._lock, _collection_paused():
             return self._load(sources, main)
 
     def _load(self, sources: Iterable[bytes | Mapping[str, Any]], main: str) -> Library:
@@ -322,10 +336,10 @@ def _references(unit: Unit, nodes: Sequence[Node]) -> Iterator[tuple[Unit, str]]
         node = pending.pop()
         if isinstance(node, list):
             pending.extend(node)
-        elif isinstance(node, Mapping):
+        elif isinstance(node, (dict, Mapping)):
             if node.get("type") in ("ExpressionRef", "FunctionRef"):
                 library = node.get("libraryName")
                 other = unit.linked.get(library) if isinstance(library, str) and library else unit
                 if other is not None and isinstance(node.get("name"), str):
                     yield other, node["name"]
-            pending.extend(value for value in node.values() if isinstance(value, (list, Mapping)))
+            pending.extend(value for value in node.values() if not isinstance(value, (str, int)))

@@ -7,7 +7,7 @@ AuthoringError (it is asked for at load); nothing in a resource raises.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cds_service.elm.values import Code
@@ -69,7 +69,9 @@ class RecordRetriever:
     def _indexed(self, resource_type: str, path: str) -> _Index:
         codings: dict[tuple[str | None, str], list[int]] = {}
         for place, resource in enumerate(self._record.of_type(resource_type)):
-            for coding in codes_at(resource, path):
+            concept = resource.get(path)
+            plain = concept.get("coding") if type(concept) is dict else None
+            for coding in _coded(plain) if type(plain) is list else codes_at(resource, path):
                 places = codings.get(coding)
                 if places is None:
                     codings[coding] = [place]
@@ -109,7 +111,16 @@ def codes_at(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str | Non
             yield None, part
         elif type(part) is dict:
             codings = part.get("coding")
-            for coding in codings if type(codings) is list else (part,):
-                if type(coding) is dict and type(coding.get("code")) is str and coding["code"]:
-                    system = coding.get("system")
-                    yield (system if type(system) is str else None), coding["code"]
+            yield from _coded(codings if type(codings) is list else (part,))
+
+
+def _coded(codings: Iterable[Any]) -> list[tuple[str | None, str]]:
+    """(system, code) of those of the codings that have a code."""
+    found: list[tuple[str | None, str]] = []
+    for coding in codings:
+        if type(coding) is dict:
+            code = coding.get("code")
+            if type(code) is str and code:
+                system = coding.get("system")
+                found.append((system if type(system) is str else None, code))
+    return found

@@ -20,7 +20,7 @@ def key(parent: Emit, name: str) -> Emit:
 
     def emit(w: Writer) -> str:
         source = parent(w)
-        return w.set(f"None if {source} is None else {source}.get({w.constant(name)})")
+        return w.known(f"None if {source} is None else {source}.get({w.constant(name)})")
 
     return emit
 
@@ -31,7 +31,11 @@ def primitive(parent: Emit, name: str) -> Emit:
     def emit(w: Writer) -> str:
         source = parent(w)
         extra = w.constant("_" + name)
-        value = w.set("None")
+        what = f"primitive {source} {extra}"
+        before = w.recall(what)
+        if before is not None:
+            return before
+        value = w.note(what, w.set("None"))
         with w.block(f"if {source} is not None:"):
             w.line(f"{value} = {source}.get({w.constant(name)})")
             with w.block(f"if {value} is None and {extra} in {source}:"):
@@ -49,16 +53,16 @@ def converted(element: Emit, convert: Callable[..., Any], kind: str) -> Emit:
         value = element(w)
         change = f"{w.constant(convert)}({value}, ctx)"
         if plain is None:
-            return w.set(f"None if {value} is None else {change}")
+            return w.known(f"None if {value} is None else {change}")
         easy = f"{value} is None or type({value}) is {w.constant(plain)}"
-        return w.set(f"{value} if {easy} else {change}")
+        return w.known(f"{value} if {easy} else {change}")
 
     return emit
 
 
 def choice(parent: Emit, choices: Sequence[tuple[str, str]]) -> Emit:
     """A choice element: the first of its keys, with its type."""
-    return lambda w: w.set(f"{w.constant(_chosen)}({parent(w)}, {w.constant(choices)})")
+    return lambda w: w.known(f"{w.constant(_chosen)}({parent(w)}, {w.constant(choices)})")
 
 
 def _chosen(source: Any, choices: Sequence[tuple[str, str]]) -> Any:
@@ -92,7 +96,7 @@ def has_key(parent: Emit, names: Sequence[str]) -> Emit:
     def emit(w: Writer) -> str:
         source = parent(w)
         tests = " or ".join(f"{source}.get({w.constant(name)}) is not None" for name in names) or "False"
-        return w.set(f"{source} is not None and ({tests})", sure=True)
+        return w.known(f"{source} is not None and ({tests})", sure=True)
 
     return emit
 
@@ -133,4 +137,4 @@ def ways(parent: Emit, alternatives: Sequence[tuple[str, Held, Emit]]) -> Emit:
 
 def applied(value: Emit, function: Callable[..., Any], *context: str) -> Emit:
     """`function(value)`, or `function(value, ctx)`."""
-    return lambda w: w.set(f"{w.constant(function)}({', '.join([value(w), *context])})")
+    return lambda w: w.known(f"{w.constant(function)}({', '.join([value(w), *context])})")

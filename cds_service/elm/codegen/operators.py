@@ -37,8 +37,8 @@ def strict1(function: Callable[[Any], Any], operand: Expr) -> Emit:
     def emit(w: Writer) -> str:
         a = w.value(operand)
         if w.is_sure(a):
-            return w.set(_application(w, function, [a]), sure=hasattr(function, "inline"))
-        return w.set(f"None if {a} is None else {_application(w, function, [a])}")
+            return w.known(_application(w, function, [a]), sure=hasattr(function, "inline"))
+        return w.known(f"None if {a} is None else {_application(w, function, [a])}")
 
     return emit
 
@@ -49,7 +49,7 @@ def strict2(function: Callable[[Any, Any], Any], left: Expr, right: Expr) -> Emi
     def emit(w: Writer) -> str:
         a = w.value(left)
         if right.constant:
-            return w.set(f"None if {a} is None else {_application(w, function, [a, w.value(right)])}")
+            return w.known(f"None if {a} is None else {_application(w, function, [a, w.value(right)])}")
         result = w.set("None")
         with w.block(f"if {a} is not None:"):
             b = w.value(right)
@@ -65,7 +65,7 @@ def direct(function: Callable[..., Any], operands: Sequence[Expr], *context: str
 
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
-        return w.set(_application(w, function, [*atoms, *context]), sure=sure)
+        return w.known(_application(w, function, [*atoms, *context]), sure=sure)
 
     return emit
 
@@ -77,14 +77,14 @@ def call(function: Callable[..., Any], operands: Sequence[Expr], needed: int) ->
         atoms = [w.value(operand) for operand in operands]
         application = f"{w.constant(function)}({', '.join(atoms)})"
         tests = " or ".join(f"{atom} is None" for atom in atoms[:needed])
-        return w.set(f"None if {tests} else {application}" if tests else application)
+        return w.known(f"None if {tests} else {application}" if tests else application)
 
     return emit
 
 
 def is_null(operand: Expr) -> Emit:
     """Whether the operand is null."""
-    return lambda w: w.set(f"{w.value(operand)} is None", sure=True)
+    return lambda w: w.known(f"{w.value(operand)} is None", sure=True)
 
 
 def same(operand: Expr) -> Emit:
@@ -94,7 +94,7 @@ def same(operand: Expr) -> Emit:
 
 def member_of(element: Expr, members: frozenset[Any]) -> Emit:
     """Whether the element is one of some texts."""
-    return lambda w: w.set(f"{w.value(element)} in {w.constant(members)}", sure=True)
+    return lambda w: w.known(f"{w.value(element)} in {w.constant(members)}", sure=True)
 
 
 def list_of(elements: Sequence[Expr]) -> Emit:
@@ -128,7 +128,7 @@ def concatenated(operands: Sequence[Expr]) -> Emit:
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
         tests = " or ".join(f"{atom} is None" for atom in atoms) or "False"
-        return w.set(f"None if {tests} else {w.constant(''.join)}(({', '.join(atoms)},))")
+        return w.known(f"None if {tests} else {w.constant(''.join)}(({', '.join(atoms)},))")
 
     return emit
 

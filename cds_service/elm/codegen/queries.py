@@ -129,4 +129,4 @@ def _rows(w: Writer, source: Source, items: str) -> str:
 
 def retrieve(key: int, *asked: Any) -> Emit:
     """The resources of a retrieve. `asked`: resource type, code path, codes, value set."""
-    return lambda w: w.set(f"ctx.retrieve({key}, {', '.join([w.constant(part) for part in asked])})")
+    return lambda w: w.known(f"ctx.retrieve({key}, {', '.join([w.constant(part) for part in asked])})")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cds_service.elm.codegen.writer import Emit, Writer
 from cds_service.elm.temporal import Date
-
-# Functions of up to this many nodes are written where they are called.
-_SMALL = 16
 
 if TYPE_CHECKING:
     from cds_service.elm.compile import Definition, Expr
@@ -37,24 +34,30 @@ def define(definition: Definition) -> Emit:
 
     def emit(w: Writer) -> str:
         index = definition.index
+        before = w.recall(f"define {index}")
+        if before is not None:
+            return before
         entry = w.set(f"ctx.memo[{index}]")
         with w.block(f"if {entry} is None:"):
             w.line(f"{entry} = ctx.define({w.constant(definition)})")
         w.line(f"ctx.trace[{index}] = {entry}")
         with w.block(f"if {entry}.error is not None:"):
             w.line(f"raise {entry}.error")
-        return w.set(f"{entry}.value")
+        return w.note(f"define {index}", w.set(f"{entry}.value"))
 
     return emit
 
 
-def parameter(index: int, default: Callable[..., Any] | None) -> Emit:
+def parameter(index: int, default: Expr | None) -> Emit:
     """A parameter's value: as passed, else its default, else null."""
 
     def emit(w: Writer) -> str:
-        value = w.set(f"ctx.parameters[{index}]")
+        before = w.recall(f"parameter {index}")
+        if before is not None:
+            return before
+        value = w.note(f"parameter {index}", w.set(f"ctx.parameters[{index}]"))
         with w.block(f"if {value} is UNSET:"):
-            made = "None" if default is None else f"{w.constant(default)}(ctx, [])"
+            made = "None" if default is None else w.value(default)
             w.line(f"{value} = ctx.parameters[{index}] = {made}")
         return value
 
@@ -66,12 +69,8 @@ def called(definition: Definition, operands: Sequence[Expr]) -> Emit:
 
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
-        body = definition.body
-        if body is not None and not definition.framed and definition.cost <= _SMALL:
-            written = w.in_place(body, definition.frame_size, atoms)
-            if written is not None:
-                return written
-        return w.set(_application(w, definition, atoms))
+        text = _application(w, definition, atoms)
+        return w.known(text) if definition.pure else w.set(text)
 
     return emit
 
@@ -86,6 +85,10 @@ def remembered(definition: Definition, operands: Sequence[Expr], by_value: Seque
             if operand == "System.Date":  # hashing its parts costs less than asking it for its hash
                 atom = atoms[number]
                 parts[number] = f"{atom}.parts if type({atom}) is {w.constant(Date)} else {atom}"
+        what = f"call {memo} of {' '.join(atoms)}"
+        before = w.recall(what)
+        if before is not None:
+            return before
         key = w.set(parts[0] if len(parts) == 1 else f"({', '.join(parts)})")
         calls = w.set(f"ctx.calls[{memo}]")
         found = w.set(f"{calls}.get({key})")
@@ -93,7 +96,7 @@ def remembered(definition: Definition, operands: Sequence[Expr], by_value: Seque
             # The operands are kept, so that their identities stay their own.
             result = _application(w, definition, atoms)
             w.line(f"{found} = {calls}[{key}] = ({result}, {', '.join(atoms)})")
-        return w.set(f"{found}[0]")
+        return w.note(what, w.set(f"{found}[0]"))
 
     return emit
 

@@ -64,9 +64,8 @@ class Writer:
         self._loops = 0
         self._temporaries = 0
         self._sure: set[str] = set()
+        self._known: list[dict[str, str]] = [{}]  # by block, from the outside in
         self._within_fixed = False
-        self._base: int | None = None  # where the slots of a function that is being written in place begin
-        self._inlined = 0
 
     # --- What emitters use ---
 
@@ -95,9 +94,11 @@ class Writer:
         """Write a compound statement around what is written within."""
         self.line(header)
         self._depth += 1
+        self._known.append({})
         try:
             yield
         finally:
+            self._known.pop()
             self._depth -= 1
 
     @contextmanager
@@ -116,6 +117,23 @@ class Writer:
         self.line(f"{name} = {text}")
         if sure:
             self._sure.add(name)
+        return name
+
+    def known(self, text: str, *, sure: bool = False) -> str:
+        """As `set`, of a text that always gives the same: where it stands above already, that name."""
+        name = self.recall(text)
+        return self.note(text, self.set(text, sure=sure)) if name is None else name
+
+    def recall(self, what: str) -> str | None:
+        """The variable that holds something already, wherever the statement being written is reached."""
+        for block in reversed(self._known):
+            if what in block:
+                return block[what]
+        return None
+
+    def note(self, what: str, name: str) -> str:
+        """Note what a variable holds until the end of the block; the variable, which is not set again."""
+        self._known[-1][what] = name
         return name
 
     def ensure(self, name: str) -> str:
@@ -139,20 +157,7 @@ class Writer:
 
     def slot(self, index: int) -> str:
         """A slot of the define's or function's frame."""
-        return f"s{index}" if self._base is None else f"u{self._base + index}"
-
-    def in_place(self, body: Expr, size: int, operands: Sequence[str]) -> str | None:
-        """Write the body of a function that is called here; None where it would stand too deep."""
-        if self._depth > _DEEPEST // 2 or self._loops > _LOOPS // 2:
-            return None
-        outer = self._base
-        self._base, self._inlined = self._inlined, self._inlined + size
-        try:
-            for index, operand in enumerate(operands):
-                self.line(f"{self.slot(index)} = {operand}")
-            return self.value(body)
-        finally:
-            self._base = outer
+        return f"s{index}"
 
     def constant(self, value: Any) -> str:
         """A name for a value."""
@@ -184,8 +189,6 @@ class Writer:
     # --- What can't be written ---
 
     def _called(self, expr: Expr) -> str:
-        if self._base is not None:
-            raise RecursionError  # its frame is not this one
         if expr.touches is None:
             return self.set(f"{self.constant(expr.fn)}(ctx, {self.frame()})")
         if expr.cost == 1 and not expr.touches:

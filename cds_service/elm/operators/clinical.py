@@ -70,6 +70,7 @@ def _in_set(codes_name: str) -> Builder:
 
     def build(scope: Scope, node: Node) -> Expr:
         where = _set_of(scope, node, "valueset", "ValueSetRef")
+        scope.compiler.weigh(_LOOK_UP)
         codings = fhirhelpers.codings_of(scope, node[codes_name]) if where.constant else None
         if codings is not None:
             return _codings_in_set(codings, where.value().id)
@@ -100,6 +101,9 @@ def _in_set(codes_name: str) -> Builder:
         return Expr(run_in_value_set, "System.Boolean", emit=emit)
 
     return build
+
+
+_LOOK_UP = 6  # what a membership costs, in nodes
 
 
 def _codings_in_set(codings: Expr, url: str) -> Expr:

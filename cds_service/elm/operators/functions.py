@@ -53,6 +53,7 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     # The body and frame of the definition are final here: a function is compiled before its first caller.
     body, size = definition.fn, definition.frame_size
     keys = _memo_keys(definition, operands)
+    scope.compiler.weigh(definition.cost if keys is None else _LOOK_UP)
     if keys is not None:
         fn = _remembered(scope, definition, fns, keys)
         return Expr(fn, definition.type, emit=write.remembered(definition, operands, keys, definition.memo))
@@ -76,7 +77,10 @@ def _is_primitive(kind: StaticType) -> bool:
 _BY_VALUE = ("Boolean", "Date", "DateTime", "Integer", "String", "Time")
 
 
-_WORTH_REMEMBERING = 8
+# From this many nodes on (those of its callees included) a function's calls are remembered: below, running it again
+# costs no more than finding its result.
+_WORTH_REMEMBERING = 50
+_LOOK_UP = 4  # what a remembered call costs, in nodes
 
 
 def _memo_keys(definition: Definition, operands: Sequence[Expr]) -> list[bool] | None:

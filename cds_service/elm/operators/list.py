@@ -45,6 +45,9 @@ def member(element: Any, items: Iterable[Any]) -> Truth:
     return None if open_ else False
 
 
+_ATOMS = (str, int, float, Decimal, type(None))
+
+
 def _bucket(value: Any) -> Hashable:
     """A key that equal values share, so that sets need few comparisons."""
     kind = type(value)
@@ -60,7 +63,7 @@ def _bucket(value: Any) -> Hashable:
         return tuple(sorted(parts))  # the names differ, so that the buckets are not compared
     if isinstance(value, dict):
         identity = (value.get("resourceType"), value.get("id"), len(value))
-        return identity if all(isinstance(part, Hashable) for part in identity) else "dict"
+        return identity if isinstance(identity[0], _ATOMS) and isinstance(identity[1], _ATOMS) else "dict"
     if kind is Code:
         return (value.code, value.system)
     return kind.__name__
@@ -77,8 +80,12 @@ def distinct(items: Iterable[Any]) -> list[Any]:
                 null = True
                 result.append(None)
             continue
-        bucket = buckets.setdefault(_bucket(item), [])
-        if not any(item is other or compare.equal(item, other) for other in bucket):
+        key = _bucket(item)
+        bucket = buckets.get(key)
+        if bucket is None:
+            buckets[key] = [item]
+            result.append(item)
+        elif not any(item is other or compare.equal(item, other) for other in bucket):
             bucket.append(item)
             result.append(item)
     return result
@@ -104,7 +111,9 @@ class Lookup:
         """Whether the list has an element that is certainly equal."""
         if item is None:
             return self.null
-        bucket = self.buckets.get(_bucket(item), ())
+        bucket = self.buckets.get(_bucket(item))
+        if bucket is None:
+            return False
         return any(item is other or compare.equal(item, other) for other in bucket)
 
 

@@ -63,10 +63,11 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
     if kind is None and found.get("parameterType"):
         kind = named(found["parameterType"])
     default: Fn | None = None
+    given: Expr | None = None
     if found.get("default"):
         # Parameters' defaults may use literals and other parameters only, so they need no frame of their own.
         inner = Scope(scope.compiler, unit, scope.owner).expr(found["default"])
-        default, kind = inner.fn, kind or inner.type
+        default, kind, given = inner.fn, kind or inner.type, inner
         if inner.constant:
             scope.compiler.defaults[index] = inner.value()
 
@@ -76,7 +77,7 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
             value = ctx.parameters[index] = None if default is None else default(ctx, env)
         return value
 
-    return Expr(run_parameter, kind, emit=write.parameter(index, default))
+    return Expr(run_parameter, kind, emit=write.parameter(index, given))
 
 
 def _local_ref(scope: Scope, node: Node) -> Expr:
