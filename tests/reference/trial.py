@@ -9,6 +9,7 @@ process raises ReferenceFailed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -86,7 +87,10 @@ def _codes(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str | None,
     for step in path.split("."):
         found = [part.get(step, part.get(f"{step}CodeableConcept")) for part in current]
         current = [
-            item for value in found if value is not None for item in (value if isinstance(value, list) else [value])
+            item
+            for value in found
+            if value is not None
+            for item in (value if isinstance(value, list) else [value])
         ]
     for concept in current:
         for coding in concept.get("coding", ()):
@@ -131,7 +135,10 @@ class TrialOnBoth:
                         codes = need.codes or tuple(self.expansions.sets[need.value_set or ""])
                         if codes:
                             pools.setdefault((need.resource_type, need.code_path), {})[codes] = None
-        return {key: sorted(found, key=lambda codes: [(c.system or "", c.code or "") for c in codes]) for key, found in pools.items()}
+        return {
+            key: sorted(found, key=lambda codes: [(c.system or "", c.code or "") for c in codes])
+            for key, found in pools.items()
+        }
 
     def resources(self, seed: int, size: int = 40) -> list[dict[str, Any]]:
         """The resources of a random patient: every second one as production would hand them to the engine."""
@@ -147,13 +154,11 @@ class TrialOnBoth:
     def parameters(seed: int) -> dict[str, Any]:
         """The parameters that this seed sets; the others keep the CQL's defaults."""
         random = Random(f"parameters {seed}")
-        return {
-            name: random.choice(options)
-            for name, options in _CHOICES.items()
-            if random.random() < 0.3
-        }
+        return {name: random.choice(options) for name, options in _CHOICES.items() if random.random() < 0.3}
 
-    def compared(self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> list[Compared]:
+    def compared(
+        self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
+    ) -> list[Compared]:
         """Every define of every library, on these resources."""
         given = {**parameters, "ScreeningDate": {"$": "Date", "text": DAY.isoformat()}}
         theirs = self.reference.run_all(TRIAL, patients.bundle(resources), given, NOW)
@@ -183,6 +188,29 @@ class TrialOnBoth:
             )
             found[name] = {define: compare.outcome(result) for define, result in results.items()}
         return found
+
+
+def in_javascript(node: Any) -> Any:
+    """ELM whose patterns JavaScript can read: `(?s)` taken away, and each dot that it speaks of written out.
+
+    CQL matches in single line mode and recommends PCRE, whose `(?s)` says so in the pattern itself; JavaScript knows neither, and
+    would fail in every define that rests on such a pattern (tests/engine/test_differential.py shows it).
+    """
+    if isinstance(node, list):
+        return [in_javascript(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    value = node.get("value")
+    if node.get("type") == "Literal" and isinstance(value, str) and value.startswith("(?s)"):
+        return {
+            **node,
+            "value": _DOT.sub(lambda found: "[\\s\\S]" if found[0] == "." else found[0], value[4:]),
+        }
+    return {key: in_javascript(item) for key, item in node.items()}
+
+
+# What is no dot (an escape, a class), or a dot.
+_DOT: Final = re.compile(r"\\.|\[[^\]]*\]|\.", re.DOTALL)
 
 
 def _elm() -> list[dict[str, Any]]:
