@@ -23,26 +23,27 @@ _VALUES: Final = {
 }
 
 
-def write_trials(folder: Path, count: int, *, own_libraries: bool, seed: int = 1) -> None:
-    """Write `count` trial folders. Each has an id, a main library of its own name, about half of the criteria at random,
-    and values of seven parameters at random. With `own_libraries` each of the libraries in its folder has another content,
-    too; without, they are the same in all folders.
+def write_trials(folder: Path, count: int, *, own: str, seed: int = 1) -> None:
+    """Write `count` trial folders. Each has an id of its own, about half of the criteria at random, and values of seven
+    parameters at random. `own`: "parameters": no more than that; "main": also a main library of another name; "all": also
+    another content of each library in its folder (of those that all trials share there is one).
     """
     rng = random.Random(seed)
     source = Path(str(files("cds_service") / "trials" / MAIN.lower()))
     for number in range(count):
         made = folder / f"trial-{number:03}"
         made.mkdir(parents=True)
-        (made / "trial.toml").write_text(
-            _described((source / "trial.toml").read_text("utf-8"), number, rng), "utf-8"
-        )
+        main = MAIN if own == "parameters" else f"Trial{number:03}"
+        text = _described((source / "trial.toml").read_text("utf-8"), number, rng)
+        text = text.replace(f'library = "{MAIN}"', f'library = "{main}"')
+        (made / "trial.toml").write_text(text, "utf-8")
         for file in sorted(source.iterdir()):
             if file.name.endswith(".elm.json"):
                 elm = orjson.loads(file.read_bytes())
                 identifier = elm["library"]["identifier"]
                 if identifier["id"] == MAIN:
-                    identifier["id"] = f"Trial{number:03}"
-                elif own_libraries:
+                    identifier["id"] = main
+                elif own == "all":
                     note = {"type": "CqlToElmInfo", "translatorOptions": f"trial {number}"}
                     elm["library"].setdefault("annotation", []).append(note)
                 (made / file.name).write_bytes(orjson.dumps(elm))
@@ -52,7 +53,6 @@ def write_trials(folder: Path, count: int, *, own_libraries: bool, seed: int = 1
 
 def _described(text: str, number: int, rng: random.Random) -> str:
     text = re.sub(r'^id = ".*"$', f'id = "trial-{number:03}"', text, count=1, flags=re.MULTILINE)
-    text = text.replace(f'library = "{MAIN}"', f'library = "Trial{number:03}"')
     for name, values in _VALUES.items():
         text = re.sub(rf"^{name} = .*$", f"{name} = {rng.choice(values)}", text, count=1, flags=re.MULTILINE)
     parts = re.split(r"(?=^\[\[)", text, flags=re.MULTILINE)
