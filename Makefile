@@ -42,7 +42,7 @@ format: $(VENV)/.installed-test ## bring the code into its format
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/.installed-test ## print the benchmarks of tests/benchmarks
-	@for bench in tests/benchmarks/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
+	@$(BIN)/python -m tests.benchmarks.report
 
 tools: translator hapi reference ## fetch what the integration tests need: translator, HAPI (Java 17, Maven), reference engine (Node)
 
