@@ -5,7 +5,7 @@ No I/O and no clock: a Screener holds what was loaded once (trials, value sets, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -54,8 +54,15 @@ class Screener:
         catalog = load_catalog(value_sets, trials_dir=trials_dir, sites=sites)
         return cls(catalog, value_sets, mappings, ZoneInfo(timezone))
 
-    def screen(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[Assessment]:
-        """One Assessment a trial (None: every trial), in the order asked for."""
+    def screen(
+        self,
+        record: PatientRecord,
+        trial_ids: Sequence[str] | None,
+        as_of: date,
+        *,
+        explain: Collection[str] = (),
+    ) -> list[Assessment]:
+        """One Assessment a trial (None: every trial), in the order asked for, with the criteria `explain` explained."""
         chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
         normalised, session = self._prepare(record, as_of)
         return [
@@ -66,6 +73,7 @@ class Screener:
                 as_of=as_of,
                 provenance=self._provenance[loaded.trial.id],
                 names=self.value_sets,
+                explain=explain,
             )
             for loaded in chosen
         ]

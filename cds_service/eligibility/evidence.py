@@ -221,18 +221,19 @@ def _value(resource: Mapping[str, Any], names: Names) -> str | None:
 def _shown_value(value: Any, names: Names) -> str | None:
     if isinstance(value, Mapping):
         if "numerator" in value or "denominator" in value:
-            return f"{_quantity(value.get('numerator'))}:{_quantity(value.get('denominator'))}"
+            return f"{quantity_words(value.get('numerator'))}:{quantity_words(value.get('denominator'))}"
         if "low" in value or "high" in value:
-            return f"{_quantity(value.get('low'))} to {_quantity(value.get('high'))}"
+            return f"{quantity_words(value.get('low'))} to {quantity_words(value.get('high'))}"
         if "coding" in value or "text" in value:
             return concept_words(value, names)
-        return _quantity(value) or None
+        return quantity_words(value) or None
     if isinstance(value, bool):
         return "yes" if value else "no"
     return None if value is None or isinstance(value, (list, tuple)) else str(value)
 
 
-def _quantity(value: Any) -> str:
+def quantity_words(value: Any) -> str:
+    """`<0.5 mg/dL` of a FHIR Quantity; empty without a value."""
     if not isinstance(value, Mapping) or value.get("value") is None:
         return ""
     unit = value.get("unit") or value.get("code") or ""

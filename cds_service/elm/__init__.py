@@ -4,6 +4,7 @@
     now = DateTime.parse("2026-06-15T12:00:00-03:00")
     results = library.evaluate(["Age"], retriever=retriever, patient=patient, parameters={}, now=now)
     results["Age"].value
+    for depth, node, again in results["Age"].explain().walk(): ...
 
 It needs two small ports: a `Retriever` (the patient's resources) and a `Terminology` (value sets). It does no
 other I/O, reads no clock and never changes a resource. What it can't execute stops the load with
@@ -14,6 +15,7 @@ resources and elements stay the plain JSON dicts that they are.
 """
 
 from cds_service.elm.compile import RetrieveNeed
+from cds_service.elm.explanation import ExplainedRetrieve, Explanation, FoundResource
 from cds_service.elm.library import Library, LibrarySet, load_library
 from cds_service.elm.ports import Indexed, Retriever, Terminology
 from cds_service.elm.session import AtRest, Session
@@ -39,6 +41,9 @@ __all__ = [
     "Concept",
     "Date",
     "DateTime",
+    "ExplainedRetrieve",
+    "Explanation",
+    "FoundResource",
     "Indexed",
     "Interval",
     "Library",

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
@@ -135,12 +136,15 @@ class Library:
         return self._results(chosen, context)
 
     def _results(self, chosen: Sequence[Definition], context: Evaluation) -> dict[str, Result]:
+        from cds_service.elm.explanation import explain
+
         results = {}
         with localcontext(DECIMAL_CONTEXT):
             for definition in chosen:
                 entry = context.define(definition)
                 resources, types = gather(entry)
-                results[definition.name] = Result(plain(entry.value), resources, types, entry.error)
+                why = partial(explain, self._compiler, context, definition, entry)
+                results[definition.name] = Result(plain(entry.value), resources, types, entry.error, why)
         return results
 
     def _parameters(self, given: Mapping[str, Any]) -> list[Any]:

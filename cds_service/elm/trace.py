@@ -1,17 +1,22 @@
 """What an evaluation rests on: the resources that its retrieves returned, and the types that it really asked for.
 
 Each define's evaluation keeps a small tree (its retrieves, and the entries of the defines it read); nothing
-is copied until a Result is asked for.
+is copied until a Result is asked for, and no explanation made before somebody wants it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cds_service.errors import EvaluationError
 
+if TYPE_CHECKING:
+    from cds_service.elm.explanation import Explanation
+
+# By what was read, in first-read order: a define's index (0 and up), the number of a retrieve's need (below 0), or
+# (resource type, code path, codes or the value set's URL) of a retrieve whose codes were computed.
 Trace = dict[Any, "Entry | Retrieved"]
 
 
@@ -45,6 +50,13 @@ class Result:
     resources: tuple[Mapping[str, Any], ...]
     types: frozenset[str]
     error: EvaluationError | None = None
+    explainer: Callable[[], Explanation] | None = field(default=None, repr=False, compare=False)
+
+    def explain(self) -> Explanation:
+        """Why: what the evaluation read, as a tree, made anew at each call. ValueError where nothing was evaluated."""
+        if self.explainer is None:
+            raise ValueError("this Result comes from no evaluation")
+        return self.explainer()
 
 
 def gather(entry: Entry) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]:
