@@ -18,8 +18,8 @@ from cds_service.errors import EvaluationError
 if TYPE_CHECKING:
     from cds_service.elm.compile import Compiler, Definition, RetrieveNeed
     from cds_service.elm.context import Context
-    from cds_service.elm.library import Unit
     from cds_service.elm.ports import Terminology
+    from cds_service.elm.reading import Unit
     from cds_service.elm.types import StaticType
 
 

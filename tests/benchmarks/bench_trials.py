@@ -34,7 +34,7 @@ WORDS: Final = {
     "main": "with a main library of their own, too",
     "own": "with no library in common but FHIRHelpers and the facts that all trials share",
 }
-ROUNDS: Final = 8
+ROUNDS: Final = 5
 
 
 def figures() -> Iterator[str]:

@@ -22,7 +22,7 @@ import orjson
 from tests.reference import engine
 
 
-def timed(work: Callable[[], Any], seconds: float = 1.5, least: int = 5) -> list[float]:
+def timed(work: Callable[[], Any], seconds: float = 1.0, least: int = 5) -> list[float]:
     """Milliseconds of repeated runs of `work`, at least `least` and for about `seconds`."""
     work()
     times: list[float] = []
