@@ -43,7 +43,7 @@ format: $(VENV)/.installed-test ## bring the code into its format
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/.installed-test ## print the benchmarks of tests/benchmarks
-	@for bench in tests/benchmarks/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
+	@$(BIN)/python -m tests.benchmarks.report
 
 conformance: $(VENV)/.installed-test ## run HL7's CQL tests (CQL_TESTS names their folder; needs `make translator`)
 	@$(BIN)/python -m tests.engine.conformance $(CONFORMANCE_ARGS)

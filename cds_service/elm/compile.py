@@ -278,6 +278,9 @@ class Compiler:
         self.definitions: list[Definition] = []
         self.parameters: list[Any] = []
         self.parameter_index: dict[tuple[str, str], int] = {}
+        self.ordered: set[tuple[str, str]] = (
+            set()
+        )  # by library and name: compiled by an earlier load, with what they need
         self.defaults: dict[int, Any] = {}  # parameters' defaults, by slot, where they are known at load
         self._builders: Mapping[str, Builder] = BUILDERS
         self._known: dict[tuple[str, str], Definition] = {}

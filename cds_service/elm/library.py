@@ -305,6 +305,7 @@ def compile_parameters(compiler: Compiler, main: Unit) -> None:
 
 def compile_in_order(compiler: Compiler, main: Unit) -> None:
     """Compile what `main` needs, dependencies first, so that long chains of defines don't nest."""
+    before = compiler.ordered
     done: set[tuple[str, str]] = set()
     stack: list[tuple[Unit, str, bool]] = [
         (main, name, False) for name in reversed([*main.expressions, *main.functions])
@@ -320,7 +321,7 @@ def compile_in_order(compiler: Compiler, main: Unit) -> None:
                     if not function.node.get("external"):
                         compiler.function(function)
             continue
-        if key in done:
+        if key in done or (key in before and (unit is not main or name in unit.expressions)):
             continue
         done.add(key)
         stack.append((unit, name, True))
@@ -328,6 +329,7 @@ def compile_in_order(compiler: Compiler, main: Unit) -> None:
         for other, ref in _references(unit, nodes):
             if (other.key, ref) not in done and (ref in other.expressions or ref in other.functions):
                 stack.append((other, ref, False))
+    compiler.ordered |= done
 
 
 def _references(unit: Unit, nodes: Sequence[Node]) -> Iterator[tuple[Unit, str]]:
@@ -342,4 +344,4 @@ def _references(unit: Unit, nodes: Sequence[Node]) -> Iterator[tuple[Unit, str]]
                 other = unit.linked.get(library) if isinstance(library, str) and library else unit
                 if other is not None and isinstance(node.get("name"), str):
                     yield other, node["name"]
-            pending.extend(value for value in node.values() if not isinstance(value, (str, int)))
+            pending.extend(v for v in node.values() if type(v) is not str and isinstance(v, (list, Mapping)))
