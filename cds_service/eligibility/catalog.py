@@ -19,6 +19,7 @@ from cds_service.eligibility.needs import LoadedNeeds, derive_needs
 from cds_service.eligibility.parameters import Parameters, bind
 from cds_service.eligibility.trial import Trial, read_trial
 from cds_service.elm import Library, LibrarySet, Terminology
+from cds_service.elm.reading import read_unit
 from cds_service.errors import AuthoringError, ConfigurationError, NotFoundError
 
 _SHARED: Final = "common"
@@ -91,7 +92,10 @@ def load_catalog(
     libraries = LibrarySet(terminology)  # trials share the libraries that they have in common
     loaded: dict[str, LoadedTrial] = {}
     for folder in trial_folders(trials_dir):
-        entry = _load(folder, libraries, sites)
+        try:
+            entry = _load(folder, libraries, sites)
+        except AuthoringError as error:
+            raise _told(folder, error) from None
         if entry.trial.id in loaded:
             raise AuthoringError(f"{folder.name}: the trial id {entry.trial.id!r} stands in two packages")
         loaded[entry.trial.id] = entry
@@ -128,6 +132,27 @@ def _load(folder: Traversable, libraries: LibrarySet, sites: Mapping[str, SiteTr
     )
     return LoadedTrial(
         trial, library, _cql_hash(folder, shared / _SHARED), derive_needs(trial, library), parameters
+    )
+
+
+def _told(folder: Traversable, error: AuthoringError) -> AuthoringError:
+    """The error with the package that it is in, and the file where the file itself can't be read as ELM."""
+    where = folder.name
+    if str(error).startswith(where):
+        return error
+    for source in _named(folder, ".elm.json"):
+        try:
+            read_unit(source.read_bytes())
+        except AuthoringError:
+            where = f"{folder.name}/{source.name}"
+            break
+    return AuthoringError(
+        f"{where}: {error}",
+        library=error.library,
+        define=error.define,
+        node_type=error.node_type,
+        local_id=error.local_id,
+        locator=error.locator,
     )
 
 

@@ -22,7 +22,7 @@ _OPERATORS = (
 _NAMES = ("name", "path", "alias", "scope", "libraryName", "identifier", "resultTypeName", "dataType", "id")
 
 
-def _places(root: Json) -> Iterator[tuple[Any, Any]]:
+def places(root: Json) -> Iterator[tuple[Any, Any]]:
     """Every (container, key) below the root."""
     pending = [root]
     while pending:
@@ -39,9 +39,9 @@ def mutated(library: Mapping[str, Any], seed: int, changes: int = 1) -> dict[str
     chance = random.Random(seed)
     result: dict[str, Any] = json.loads(json.dumps(library))
     for _ in range(changes):
-        places = list(_places(result))
-        container, key = chance.choice(places)
-        _change(chance, places, container, key)
+        found = list(places(result))
+        container, key = chance.choice(found)
+        _change(chance, found, container, key)
     return result
 
 

@@ -79,6 +79,7 @@ def some_helpers() -> dict[str, Any]:
     wanted = (
         "ToInterval",
         "ToQuantity",
+        "ToQuantityIgnoringComparator",
         "ToCalendarUnit",
         "ToCode",
         "ToConcept",
