@@ -69,6 +69,12 @@ TABLE: Final[dict[str, list[tuple[str, Any]]]] = {
         ("3.5 'cm2' = 3.5 'cm'", None), ("3.5 'cm2' != 3.5 'cm'", None), ("4L = (2L + 2L)", True),
         ("@2024-11-15T12:30:00.5 = @2024-11-15T12:30:00", False), ("@2024-11-15T12:30:00.5 = @2024-11-15T12:30", None),
         ("{1, 2} ~ {1, 2}", True), ("{1, null} ~ {1, null}", True), ("'John Doe' !~ 'john doe'", False), ("1 !~ 2", True),
+        ("1L = 1", True), ("1L ~ 1", True), ("1L < 2", True), ("2L > 1.5", True), ("{1L} = {1}", True), ("1L between 0L and 2L", True),
+        ("@2012-01-01T10:00:00Z > @2012-01-01T08:00:00-03:00", False),
+        ("@T10:30 = @T10:30:00", None), ("@T10:30 < @T10:31:00", True), ("@T10:30 <= @T10:30:00", None), ("@2012-01-01T = @2012-01-01T", True),
+        ("Interval[@2012-01-01, @2012-01-31] = Interval[@2012-01-01, @2012-02-01)", True), ("Interval[1, null) = Interval[1, null)", None),
+        ("Interval[1, 2] = Interval[3, null)", False), ("Interval[1, null) ~ Interval[1, null)", True), ("(null as List<Integer>) = {1}", None),
+        ("{1, 2, 3} = {1, 2}", False), ("{} ~ (null as List<Integer>)", False), ("Tuple { a: 1 } ~ Tuple { a: 1.0 }", True), ("'É' ~ 'é'", True), ("'a b' ~ 'a\\tb'", True),
     ],
     "Arithmetic": [
         ("1 + 2", 3), ("2147483647 + 1", None), ("1 - 2.5", D("-1.5")), ("1 / 0", None), ("1 / 3", D("0.33333333")),
@@ -109,6 +115,10 @@ TABLE: Final[dict[str, list[tuple[str, Any]]]] = {
         ("HighBoundary(@T10:30, 9)", Time(10, 30, 59, 999)), ("HighBoundary(@2014-02, 8)", Date(2014, 2, 28)), ("HighBoundary(@2016-02, 8)", Date(2016, 2, 29)),
         ("Precision(@T10:30)", 4), ("Precision(@2014-01-05T10:30:00.000)", 17), ("Precision(5.0)", 1), ("maximum Long", Long(2**63 - 1)),
         ("minimum Decimal", D("-99999999999999999999.99999999")), ("maximum Time", Time(23, 59, 59, 999)),
+        # Long
+        ("-(2L)", Long(-2)), ("Abs(-2L)", Long(2)), ("7L div 2L", Long(3)), ("-7L mod 2L", Long(-1)), ("7L / 2L", D("3.5")), ("2L * 3", Long(6)), ("2L * 1.5", D(3)),
+        ("2147483647 + 1L", Long(2147483648)), ("Truncate(2L)", 2), ("Round(2L)", D(2)), ("successor of 1L", Long(2)), ("predecessor of minimum Long", None),
+        ("-9223372036854775808L", Long(-(2**63))), ("minimum Long div -1L", None), ("Ln(1L)", D(0)),
     ],
     "String": [
         ("'a' + null", None), ("'a' & null", "a"), ("Combine({'a', null, 'b'}, ',')", "a,b"), ("Combine({})", None),
@@ -226,6 +236,12 @@ TABLE: Final[dict[str, list[tuple[str, Any]]]] = {
         ("width of Interval[@2012-01-01, @2012-01-31]", ERROR), ("width of (null as Interval<Integer>)", None), ("point from (null as Interval<Integer>)", None),
         ("Interval[0, 5] except Interval[3, 7]", Interval(0, 2)), ("Interval[0, 5] except Interval[0, 2]", Interval(3, 5)), ("Interval[0, 5] except Interval[7, 9]", Interval(0, 5)),
         ("Interval[0, 5] except Interval[0, 5]", None), ("Interval[3, 5] union (null as Interval<Integer>)", None), ("Interval[5, 5)", ERROR),
+        ("Interval[1L, 3L] contains 2L", True), ("start of Interval(1L, 3L]", Long(2)), ("width of Interval[1L, 3L]", Long(2)), ("Size(Interval[1L, 3L])", Long(3)),
+        ("expand Interval[1L, 3L]", [Long(1), Long(2), Long(3)]), ("end of Interval[1L, null]", Long(2**63 - 1)), ("start of Interval(1.0, 2.0]", D("1.00000001")),
+        ("end of Interval[@2012-01, @2012-03)", Date(2012, 2)), ("end of Interval[@T10:00, @T12:00)", Time(11, 59)),
+        ("Interval[@2012-01-01, @2012-01-31] meets before Interval[@2012-02-01, @2012-02-29]", True), ("Interval[1, 2] meets Interval[4, 5]", False),
+        ("Interval[1.0, 2.0) meets Interval[2.0, 3.0]", True), ("Interval[1 'cm', 2 'cm'] contains 15 'mm'", True), ("Interval[1 'cm', 2 'cm'] contains 1 'g'", None),
+        ("Interval[1, 5] starts Interval[1, null)", None), ("Interval[1, 9] starts Interval[1, 5]", False), ("Interval[1, 5] ends Interval[3, 5]", False),
     ],
     "List": [
         ("1 in {1, 2}", True), ("null in {1, null}", True), ("3 in {1, null}", False), ("1 in (null as List<Integer>)", False),
@@ -288,6 +304,7 @@ TABLE: Final[dict[str, list[tuple[str, Any]]]] = {
         ("ConvertsToQuantity('5 \\'mg\\'')", True), ("ConvertsToQuantity('5 \\'mg')", False), ("ConvertsToRatio('1:8')", True), ("ConvertsToRatio('1;8')", False), ("ConvertsToString(1)", True), ("ConvertsToTime('10:30')", True),
         ("ConvertsToTime('x')", False), ("ConvertsToInteger(null as String)", None), ("CanConvertQuantity(5 'mg', 'g')", True), ("CanConvertQuantity(5 'mg', 'm')", False), ("CanConvertQuantity(null, 'm')", None),
         ("ConvertQuantity(5 'mg', 'm')", None), ("convert 1 'h' to 'min'", Quantity(D(60), "min")),
+        ("1L is Integer", False), ("1 is Long", False), ("convert 1 to Long", Long(1)), ("convert 1L to Decimal", D(1)), ("ToString(-1L)", "-1"), ("ToQuantity(13L)", Quantity(D(13), "1")),
     ],
     "Query": [
         ("({1, 2, 3}) N where N > 1 return N * 2", [4, 6]), ("({1, 1, 2}) N return all N", [1, 1, 2]),

@@ -207,7 +207,7 @@ def _to_list(scope: Scope, node: Node) -> Expr:
 
 
 BUILDERS: Mapping[str, Builder] = {
-    "Null": lambda scope, node: constant(None),
+    "Null": lambda scope, node: constant(None, named(node["valueType"]) if node.get("valueType") else None),
     "Literal": _literal,
     "Quantity": _quantity,
     "Ratio": _ratio,
