@@ -266,7 +266,10 @@ def load_library(
     link(units, main)
     unit = units[main]
     for name, node in unit.value_sets.items():
-        if not terminology.has_value_set(node["id"]):
+        url, version = node["id"], node.get("version")
+        if not (version and terminology.has_value_set(f"{url}|{version}")) and not terminology.has_value_set(
+            url
+        ):
             raise AuthoringError(f'library {main}: value set "{name}" ({node["id"]}) is not available')
     compiler = Compiler(units, terminology)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cds_service.elm.values import Code
 
@@ -19,6 +19,23 @@ class Retriever(Protocol):
 
         With neither codes nor value set: all of that type.
         """
+        ...
+
+
+@runtime_checkable
+class RetrieverOfAll(Protocol):
+    """What a Retriever may offer besides: the resources of other patients, for retrieves in the Unfiltered context and
+    in a related one (`["Mother" -> Observation]`). Without it such a retrieve fails."""
+
+    def retrieve_of(
+        self,
+        patient: str | None,
+        resource_type: str,
+        code_path: str | None,
+        codes: Sequence[Code] | None,
+        value_set: str | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """As `retrieve`, for the Patient of that id; None: all patients' resources."""
         ...
 
 

@@ -14,7 +14,7 @@ from cds_service.elm import fhir_model
 from cds_service.elm.compile import Builder, Definition, Expr, Node, Scope
 from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators import fhirhelpers, properties
-from cds_service.elm.operators.references import library_of
+from cds_service.elm.operators.references import allowed, library_of, unfiltered
 from cds_service.elm.types import (
     ChoiceOf,
     IntervalOf,
@@ -38,6 +38,7 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     else:
         operands = scope.operands(node)
     definition = choose(scope, node, scope.compiler.functions(unit, node["name"]), operands)
+    allowed(scope, node, definition.node)
     if reached is not None and _is_accessor(definition) and _is_primitive(reached.type):
         found = properties.step(scope, node, reached, "value")
         return Expr(found.fn, found.type)
@@ -45,6 +46,11 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     if native is not None:
         return native
     scope.compiler.function(definition)
+    if unfiltered(scope) and _of_one_patient(definition):
+        scope.fail(
+            node,
+            f'the function "{definition.name}" is about one patient, not to be had in the Unfiltered context',
+        )
     scope.owner.refs[definition] = None
     fns = [operand.fn for operand in operands]
     # The body and frame of the definition are final here: a function is compiled before its first caller.
@@ -53,6 +59,13 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     if keys is not None:
         return Expr(_remembered(scope, definition, fns, keys), definition.type)
     return Expr(_call(fns, body, size), definition.type)
+
+
+def _of_one_patient(definition: Definition) -> bool:
+    return bool(definition.needs) or any(
+        ref.node.get("context") == "Patient" if ref.index >= 0 else _of_one_patient(ref)
+        for ref in definition.refs
+    )
 
 
 def _is_accessor(definition: Definition) -> bool:
