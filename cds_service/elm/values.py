@@ -245,9 +245,26 @@ class Typed:
 
 
 class Shell(dict[str, Any]):
-    """A FHIR primitive that has extensions or an id but no value (`_birthDate`): its `.value` is null."""
+    """A FHIR primitive that has extensions or an id (`_birthDate`), with its `value` where it has one."""
 
     __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any, extra: Any) -> Any:
+        """A primitive of the two JSON members that make it; the plain value where there is no more to it."""
+        if not isinstance(extra, dict):
+            return value if extra is None else cls()
+        return cls(extra) if value is None else cls(extra, value=value)
+
+    @classmethod
+    def paired(cls, values: Any, extras: Any) -> Any:
+        """A list of primitives of its two JSON arrays, in which null stands for what an element doesn't have."""
+        if not isinstance(extras, list) or not isinstance(values or [], list):
+            return values
+        items = list(values or ())
+        items += [None] * (len(extras) - len(items))
+        extras = [*extras, *[None] * (len(items) - len(extras))]
+        return [cls.of(value, extra) for value, extra in zip(items, extras, strict=True)]
 
 
 _UNSET = object()
@@ -257,7 +274,9 @@ def plain(value: Any) -> Any:
     """A value without the engine's wrappers, as a caller sees it: an uncertainty becomes an Interval."""
     kind = type(value)
     if kind is Typed:
-        return value.value
+        return plain(value.value)
+    if kind is Shell and "value" in value:
+        return value["value"]
     if kind is list:
         return [plain(item) for item in value]
     if kind is Tuple:

@@ -148,17 +148,46 @@ def _fhir_step(current: Access, fhir_type: str, name: str) -> Access | None:
         if name == "value":
             return Access(_primitive_value(current, primitive), "System." + primitive)
         element = fhir_model.element(fhir_type, name)
-        if element is None or current.parent is None or current.key is None:
+        if element is None:
             return None
+        if current.parent is None or current.key is None:
+            return Access(_of_shell(current.fn, name), element.type)
         return Access(_get(_get(current.parent, "_" + current.key), name), element.type)
     element = fhir_model.element(fhir_type, name)
     if element is None:
         return None
     if element.choices:
         return Access(_choice(current.fn, element.choices), element.type, current.fn, None, element.choices)
+    if isinstance(element.type, ListOf) and _is_primitive(element.type.element):
+        return Access(_get_list(current.fn, name), element.type, current.fn, name)
     return Access(
         _get(current.fn, name, primitive=_is_primitive(element.type)), element.type, current.fn, name
     )
+
+
+def _of_shell(inner: Fn, name: str) -> Fn:
+    """The id or the extensions of a primitive that is at hand itself."""
+
+    def run_of_shell(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        value = value.value if type(value) is Typed else value
+        return value.get(name) if type(value) is Shell else None
+
+    return run_of_shell
+
+
+def _get_list(parent: Fn, key: str) -> Fn:
+    """A list of primitives, with what their second JSON array says of them."""
+    extra = "_" + key
+
+    def run_list(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        if source is None:
+            return None
+        values = source.get(key)
+        return Shell.paired(values, source[extra]) if extra in source else values
+
+    return run_list
 
 
 def _is_primitive(kind: StaticType) -> bool:
@@ -175,8 +204,8 @@ def _get(parent: Fn, key: str, primitive: bool = False) -> Fn:
             if source is None:
                 return None
             value = source.get(key)
-            if value is None and extra in source:
-                return Shell(source[extra] or {})
+            if extra in source:
+                return Shell.of(value, source[extra] or {})
             return value
 
         return run_primitive
@@ -233,14 +262,16 @@ def _primitive_value(current: Access, primitive: str) -> Fn:
 
 
 def _choice(parent: Fn, choices: tuple[tuple[str, str], ...]) -> Fn:
+    keyed = [(key, "_" + key, kind) for key, kind in choices]
+
     def run_choice(ctx: Context, env: Env) -> Any:
         source = parent(ctx, env)
         if source is not None:
-            for key, kind in choices:
-                if key in source:
-                    value = source[key]
-                    if value is not None:
-                        return Typed(value, kind)
+            for key, extra, kind in keyed:
+                if key in source or extra in source:
+                    value, more = source.get(key), source.get(extra)
+                    if value is not None or more is not None:
+                        return Typed(value if more is None else Shell.of(value, more), kind)
         return None
 
     return run_choice
@@ -265,9 +296,9 @@ def _choice_step(current: Access, name: str) -> Access | None:
         source = parent(ctx, env)
         if source is not None:
             for key, way in ways:
-                value = source.get(key)
-                if value is not None:
-                    return way(ctx, value)
+                value, extra = source.get(key), source.get("_" + key)
+                if value is not None or extra is not None:
+                    return way(ctx, value if extra is None else Shell.of(value, extra))
         return None
 
     same = all(kind == kinds[0] for kind in kinds)

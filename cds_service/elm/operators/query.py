@@ -1,9 +1,10 @@
 """Queries: sources, let, with and without, where, return, aggregate, sort. CQL Author's Guide, Queries.
 
 A source that is no list makes one row, and a query over such sources only gives a single result. A null
-source has no rows; "if all the sources of a query evaluate to null, the result is null" (Developer's Guide). `return` is distinct unless it says `all`. Rows live in slots of the define's frame. A
-with/without source that doesn't depend on the row is evaluated once per query. Where a condition compares a key of a
-source's row with something else, its rows are found by that key (`joins`).
+source has no rows; "if all the sources of a query evaluate to null, the result is null" (Developer's Guide). `return`
+is distinct unless it says `all`. Rows live in slots of the define's frame. A with/without source that doesn't depend on
+the row is evaluated once per query. Where a condition compares a key of a source's row with something else, its rows
+are found by that key (`joins`).
 """
 
 from __future__ import annotations
