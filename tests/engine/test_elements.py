@@ -79,9 +79,7 @@ def library() -> Library:
 
 @cache
 def results() -> dict[str, Result]:
-    return library().evaluate(
-        None, retriever=Record(RESOURCES), patient=PATIENT, parameters={}, now=NOW
-    )
+    return library().evaluate(None, retriever=Record(RESOURCES), patient=PATIENT, parameters={}, now=NOW)
 
 
 VALUES: dict[str, Any] = {
@@ -132,7 +130,13 @@ def test_value(define: str) -> None:
 
 
 def test_a_primitive_with_extensions_is_its_value_to_whoever_reads_the_result() -> None:
-    assert results()["Given"].value == ["A", {"extension": [{"url": "urn:hidden", "valueBoolean": True}]}, "C", "D", {"id": "e"}]
+    assert results()["Given"].value == [
+        "A",
+        {"extension": [{"url": "urn:hidden", "valueBoolean": True}]},
+        "C",
+        "D",
+        {"id": "e"},
+    ]
 
 
 def test_a_strict_cast_of_another_type_fails() -> None:

@@ -271,7 +271,13 @@ def test_a_range_that_is_null_or_of_dates_or_one_moment() -> None:
     exact = {"dateFilter": [{"property": "effective", "value": DAYS}]}
     assert found(exact, days=Interval(moment, moment)) == ["final"]
     # From the month on, without end.
-    assert found(retrieve, days=Interval(MONTH.low, None)) == ["final", "amended", "open", "events", "scheduled"]
+    assert found(retrieve, days=Interval(MONTH.low, None)) == [
+        "final",
+        "amended",
+        "open",
+        "events",
+        "scheduled",
+    ]
 
 
 def test_a_date_that_is_none_fails_the_define() -> None:
