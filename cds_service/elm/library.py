@@ -227,7 +227,9 @@ class LibrarySet:
         link(units, main)
         unit = self._same(units[main], texts, {})[0]
         for name, node in unit.value_sets.items():
-            if not self._terminology.has_value_set(node["id"]):
+            url, version = node["id"], node.get("version")
+            urls = [f"{url}|{version}", url] if version else [url]
+            if not any(map(self._terminology.has_value_set, urls)):
                 raise unit.refuse(f'value set "{name}" ({node["id"]}) is not available', node)
         compiler = self._compiler
         try:

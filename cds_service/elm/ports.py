@@ -39,6 +39,23 @@ class Indexed(Protocol):
         ...
 
 
+@runtime_checkable
+class RetrieverOfAll(Protocol):
+    """What a Retriever may offer besides: the resources of other patients, for retrieves in the Unfiltered context and
+    in a related one (`["Mother" -> Observation]`). Without it such a retrieve fails."""
+
+    def retrieve_of(
+        self,
+        patient: str | None,
+        resource_type: str,
+        code_path: str | None,
+        codes: Sequence[Code] | None,
+        value_set: str | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """As `retrieve`, for the Patient of that id; None: all patients' resources."""
+        ...
+
+
 class Terminology(Protocol):
     """Answers questions about value sets. A set that it does not have stops the load of a library that names it."""
 

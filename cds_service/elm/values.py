@@ -245,9 +245,26 @@ class Typed:
 
 
 class Shell(dict[str, Any]):
-    """A FHIR primitive that has extensions or an id but no value (`_birthDate`): its `.value` is null."""
+    """A FHIR primitive that has extensions or an id (`_birthDate`), with its `value` where it has one."""
 
     __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any, extra: Any) -> Any:
+        """A primitive of the two JSON members that make it; the plain value where there is no more to it."""
+        if not isinstance(extra, dict):
+            return value if extra is None else cls()
+        return cls(extra) if value is None else cls(extra, value=value)
+
+    @classmethod
+    def paired(cls, values: Any, extras: Any) -> Any:
+        """A list of primitives of its two JSON arrays, in which null stands for what an element doesn't have."""
+        if not isinstance(extras, list) or not isinstance(values or [], list):
+            return values
+        items = list(values or ())
+        items += [None] * (len(extras) - len(items))
+        extras = [*extras, *[None] * (len(items) - len(extras))]
+        return [cls.of(value, extra) for value, extra in zip(items, extras, strict=True)]
 
 
 _UNSET = object()
@@ -283,7 +300,9 @@ def plain(value: Any) -> Any:
 
 def _plain_leaf(value: Any) -> Any:
     if type(value) is Typed:
-        return value.value
+        value = value.value
+    if type(value) is Shell and "value" in value:
+        return value["value"]
     return Interval(value.low, value.high) if type(value) is Uncertainty else value
 
 

@@ -26,7 +26,7 @@ def key(parent: Emit, name: str) -> Emit:
 
 
 def primitive(parent: Emit, name: str) -> Emit:
-    """One key of a JSON object, or the extensions beside it where there is no value."""
+    """One key of a JSON object, with the extensions beside it where it has some."""
 
     def emit(w: Writer) -> str:
         source = parent(w)
@@ -38,9 +38,22 @@ def primitive(parent: Emit, name: str) -> Emit:
         value = w.note(what, w.set("None"))
         with w.block(f"if {source} is not None:"):
             w.line(f"{value} = {source}.get({w.constant(name)})")
-            with w.block(f"if {value} is None and {extra} in {source}:"):
-                w.line(f"{value} = {w.constant(Shell)}({source}[{extra}] or {{}})")
+            with w.block(f"if {extra} in {source}:"):
+                w.line(f"{value} = {w.constant(Shell.of)}({value}, {source}[{extra}] or {{}})")
         return value
+
+    return emit
+
+
+def primitives(parent: Emit, name: str) -> Emit:
+    """A list of primitives, with what their second JSON array says of them."""
+
+    def emit(w: Writer) -> str:
+        source = parent(w)
+        extra = w.constant("_" + name)
+        paired = f"{w.constant(Shell.paired)}({source}.get({w.constant(name)}), {source}[{extra}])"
+        plain = f"{source}.get({w.constant(name)})"
+        return w.known(f"None if {source} is None else {paired} if {extra} in {source} else {plain}")
 
     return emit
 
@@ -62,16 +75,17 @@ def converted(element: Emit, convert: Callable[..., Any], kind: str) -> Emit:
 
 def choice(parent: Emit, choices: Sequence[tuple[str, str]]) -> Emit:
     """A choice element: the first of its keys, with its type."""
-    return lambda w: w.known(f"{w.constant(_chosen)}({parent(w)}, {w.constant(choices)})")
+    keyed = [(name, "_" + name, kind) for name, kind in choices]
+    return lambda w: w.known(f"{w.constant(_chosen)}({parent(w)}, {w.constant(keyed)})")
 
 
-def _chosen(source: Any, choices: Sequence[tuple[str, str]]) -> Any:
+def _chosen(source: Any, choices: Sequence[tuple[str, str, str]]) -> Any:
     if source is not None:
-        for name, kind in choices:
-            if name in source:
-                value = source[name]
-                if value is not None:
-                    return Typed(value, kind)
+        for name, extra, kind in choices:
+            if name in source or extra in source:
+                value, more = source.get(name), source.get(extra)
+                if value is not None or more is not None:
+                    return Typed(value if more is None else Shell.of(value, more), kind)
     return None
 
 
@@ -120,7 +134,10 @@ def ways(parent: Emit, alternatives: Sequence[tuple[str, Held, Emit]]) -> Emit:
 
         def rest(number: int) -> None:
             name, held, way = alternatives[number]
+            extra = w.constant("_" + name)
             value = w.set(f"{source}.get({w.constant(name)})")
+            with w.block(f"if {source}.get({extra}) is not None:"):
+                w.line(f"{value} = {w.constant(Shell.of)}({value}, {source}[{extra}])")
             with w.block(f"if {value} is not None:"):
                 held.name = value
                 w.line(f"{result} = {way(w)}")

@@ -35,11 +35,12 @@ class Rows:
 
 
 def collected(rows: Rows, project: Expr) -> Emit:
-    """The projection of each row that passes, in order."""
+    """The projection of each row that passes, in order; null where all sources are."""
 
     def emit(w: Writer) -> str:
         made = w.set("[]")
-        _each(w, rows, lambda: w.line(f"{made}.append({w.value(project)})"))
+        first = _each(w, rows, lambda: w.line(f"{made}.append({w.value(project)})"))
+        _without_sources(w, rows, first, made)
         return made
 
     return emit
@@ -51,9 +52,10 @@ def finished(made: Emit, unique: Any, order: Any, single: bool) -> Emit:
     def emit(w: Writer) -> str:
         result = made(w)
         if unique is not None:
-            result = w.set(f"{w.constant(unique)}({result})")
+            result = w.set(f"None if {result} is None else {w.constant(unique)}({result})")
         if order is not None:
-            result = w.set(f"{w.constant(order)}(ctx, {w.frame()}, {result})")
+            ordered = f"{w.constant(order)}(ctx, {w.frame()}, {result})"
+            result = w.set(f"None if {result} is None else {ordered}")
         return w.set(f"{result}[0] if {result} else None") if single else result
 
     return emit
@@ -94,8 +96,23 @@ def related(source: Source, such_that: Expr, cells: Sequence[int], wanted: bool)
     return emit
 
 
-def _each(w: Writer, rows: Rows, body: Callable[[], None]) -> None:
-    """Write the loops, with `body` for each row that passes."""
+def _without_sources(w: Writer, rows: Rows, first: str, result: str) -> None:
+    """Where every source is null, so is the result."""
+
+    def rest(number: int, items: str) -> None:
+        with w.block(f"if {items} is None:"):
+            if number == 1:
+                w.line(f"{w.slot(rows.sources[0].slot)} = None")
+            if number == len(rows.sources):
+                w.line(f"{result} = None")
+            else:
+                rest(number + 1, w.value(rows.sources[number].expr))
+
+    rest(1, first)
+
+
+def _each(w: Writer, rows: Rows, body: Callable[[], None]) -> str:
+    """Write the loops, with `body` for each row that passes; what holds the first source's value."""
 
     def passes(number: int) -> None:
         if number == len(rows.tests):
@@ -115,7 +132,9 @@ def _each(w: Writer, rows: Rows, body: Callable[[], None]) -> None:
             passes(0)
 
     _forget(w, rows.cells)
-    level(0, w.value(rows.sources[0].expr))
+    first = w.value(rows.sources[0].expr)
+    level(0, first)
+    return first
 
 
 def _forget(w: Writer, cells: Sequence[int]) -> None:

@@ -176,7 +176,8 @@ def _interval(low: Any, high: Any, point: str, low_closed: bool = True, high_clo
     return made
 
 
-def _period_to_interval(period: Any, ctx: Context) -> Interval | None:
+def period_to_interval(period: Any, ctx: Context) -> Interval | None:
+    """The Interval<DateTime> of a FHIR Period: without a start its low bound is unknown, without an end it has none."""
     if period is None:
         return None
     low, high = period.get("start"), period.get("end")
@@ -285,7 +286,7 @@ _CONVERSIONS: Mapping[tuple[str, str], tuple[Callable[[Any, Context], Any], Stat
         "fe25c8fec59e84d9",
     ),
     ("ToRatio", "FHIR.Ratio"): (_to_ratio, "System.Ratio", "83e1cb00e26190d7"),
-    ("ToInterval", "FHIR.Period"): (_period_to_interval, IntervalOf("System.DateTime"), "d83bd58aacc8dbe2"),
+    ("ToInterval", "FHIR.Period"): (period_to_interval, IntervalOf("System.DateTime"), "d83bd58aacc8dbe2"),
     ("ToInterval", "FHIR.Range"): (_range_to_interval, _QUANTITIES, "da48fb654b1b9409"),
     ("ToInterval", "FHIR.Quantity"): (_quantity_to_interval, _QUANTITIES, "40e93ca664d0c7de"),
 }

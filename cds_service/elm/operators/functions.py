@@ -15,7 +15,7 @@ from cds_service.elm.codegen import references as write
 from cds_service.elm.compile import Builder, Definition, Expr, Node, Scope
 from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators import fhirhelpers, properties
-from cds_service.elm.operators.references import library_of
+from cds_service.elm.operators.references import allowed, library_of, unfiltered
 from cds_service.elm.types import (
     ChoiceOf,
     IntervalOf,
@@ -39,6 +39,7 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     else:
         operands = scope.operands(node)
     definition = choose(scope, node, scope.compiler.functions(unit, node["name"]), operands)
+    allowed(scope, node, definition.node)
     if reached is not None and _is_accessor(definition) and _is_primitive(reached.type):
         found = properties.step(scope, node, reached, "value")
         return found.expr()
@@ -46,6 +47,11 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     if native is not None:
         return native
     scope.compiler.function(definition)
+    if unfiltered(scope) and _of_one_patient(definition):
+        scope.fail(
+            node,
+            f'the function "{definition.name}" is about one patient, not to be had in the Unfiltered context',
+        )
     scope.owner.refs[definition] = None
     if not definition.pure:
         scope.compiler.varies()
@@ -58,6 +64,13 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
         fn = _remembered(scope, definition, fns, keys)
         return Expr(fn, definition.type, emit=write.remembered(definition, operands, keys, definition.memo))
     return Expr(_call(fns, body, size), definition.type, emit=write.called(definition, operands))
+
+
+def _of_one_patient(definition: Definition) -> bool:
+    return bool(definition.needs) or any(
+        ref.node.get("context") == "Patient" if ref.index >= 0 else _of_one_patient(ref)
+        for ref in definition.refs
+    )
 
 
 def _is_accessor(definition: Definition) -> bool:

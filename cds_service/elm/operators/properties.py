@@ -168,8 +168,10 @@ def _fhir_step(current: Access, fhir_type: str, name: str) -> Access | None:
         if name == "value":
             return _value(current, primitive)
         element = fhir_model.element(fhir_type, name)
-        if element is None or current.parent is None or current.key is None:
+        if element is None:
             return None
+        if current.parent is None or current.key is None:
+            return Access(_of_shell(current.fn, name), element.type)
         return _step_to(
             _key(current.parent, current.parent_emit, "_" + current.key, None), name, element.type
         )
@@ -186,6 +188,11 @@ def _fhir_step(current: Access, fhir_type: str, name: str) -> Access | None:
             element.choices,
             emit,
             current.emit,
+        )
+    if isinstance(element.type, ListOf) and _is_primitive(element.type.element):
+        emit = None if current.emit is None else write.primitives(current.emit, name)
+        return Access(
+            _get_list(current.fn, name), element.type, current.fn, name, emit=emit, parent_emit=current.emit
         )
     return _key(current.fn, current.emit, name, element.type)
 
@@ -216,6 +223,31 @@ def _value(current: Access, primitive: str) -> Access:
     return Access(_primitive_value(current, primitive), "System." + primitive, emit=emit)
 
 
+def _of_shell(inner: Fn, name: str) -> Fn:
+    """The id or the extensions of a primitive that is at hand itself."""
+
+    def run_of_shell(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        value = value.value if type(value) is Typed else value
+        return value.get(name) if type(value) is Shell else None
+
+    return run_of_shell
+
+
+def _get_list(parent: Fn, key: str) -> Fn:
+    """A list of primitives, with what their second JSON array says of them."""
+    extra = "_" + key
+
+    def run_list(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        if source is None:
+            return None
+        values = source.get(key)
+        return Shell.paired(values, source[extra]) if extra in source else values
+
+    return run_list
+
+
 def _is_primitive(kind: StaticType) -> bool:
     name = fhir(kind)
     return name is not None and fhir_model.value_type(name) is not None
@@ -230,8 +262,8 @@ def _get(parent: Fn, key: str, primitive: bool = False) -> Fn:
             if source is None:
                 return None
             value = source.get(key)
-            if value is None and extra in source:
-                return Shell(source[extra] or {})
+            if extra in source:
+                return Shell.of(value, source[extra] or {})
             return value
 
         return run_primitive
@@ -288,14 +320,16 @@ def _primitive_value(current: Access, primitive: str) -> Fn:
 
 
 def _choice(parent: Fn, choices: tuple[tuple[str, str], ...]) -> Fn:
+    keyed = [(key, "_" + key, kind) for key, kind in choices]
+
     def run_choice(ctx: Context, env: Env) -> Any:
         source = parent(ctx, env)
         if source is not None:
-            for key, kind in choices:
-                if key in source:
-                    value = source[key]
-                    if value is not None:
-                        return Typed(value, kind)
+            for key, extra, kind in keyed:
+                if key in source or extra in source:
+                    value, more = source.get(key), source.get(extra)
+                    if value is not None or more is not None:
+                        return Typed(value if more is None else Shell.of(value, more), kind)
         return None
 
     return run_choice
@@ -324,9 +358,9 @@ def _choice_step(current: Access, name: str) -> Access | None:
         source = parent(ctx, env)
         if source is not None:
             for key, way in ways:
-                value = source.get(key)
-                if value is not None:
-                    return way(ctx, value)
+                value, extra = source.get(key), source.get("_" + key)
+                if value is not None or extra is not None:
+                    return way(ctx, value if extra is None else Shell.of(value, extra))
         return None
 
     same_kind = all(kind == kinds[0] for kind in kinds)

@@ -1,9 +1,10 @@
 """Queries: sources, let, with and without, where, return, aggregate, sort. CQL Author's Guide, Queries.
 
 A source that is no list makes one row, and a query over such sources only gives a single result. A null
-source has no rows. `return` is distinct unless it says `all`. Rows live in slots of the define's frame. A
-with/without source that doesn't depend on the row is evaluated once per query. Where a condition compares a key of a
-source's row with something else, its rows are found by that key (`joins`).
+source has no rows; "if all the sources of a query evaluate to null, the result is null" (Developer's Guide). `return`
+is distinct unless it says `all`. Rows live in slots of the define's frame. A with/without source that doesn't depend on
+the row is evaluated once per query. Where a condition compares a key of a source's row with something else, its rows
+are found by that key (`joins`).
 """
 
 from __future__ import annotations
@@ -152,32 +153,33 @@ def _rows_of(expr: Expr) -> Callable[[Any], Any]:
     return _items if known is None else (_listed if known else _one)
 
 
-def _collector(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
-    """A closure that gives the projection of each row that passes, in order."""
+def _collector(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | None]:
+    """A closure that gives the projection of each row that passes, in order; null where all sources are."""
     if len(plan.sources) == 1 and not plan.lets and len(plan.tests) <= 1:
         return _simple(plan, project)
 
-    def collect(ctx: Context, env: Env) -> list[Any]:
+    def collect(ctx: Context, env: Env) -> list[Any] | None:
         made: list[Any] = []
 
         def add() -> None:
             check_elements(len(made) + 1)  # several sources multiply
             made.append(project(ctx, env))
 
-        _each_row(plan, ctx, env, add)
-        return made
+        return made if _each_row(plan, ctx, env, add) else None
 
     return collect
 
 
-def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
+def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | None]:
     """One source and at most one test: the loop that most queries are."""
     source, index, rows = plan.sources[0]
     cells = plan.loop.cells
     test = plan.tests[0] if plan.tests else None
 
-    def collect_all(ctx: Context, env: Env) -> list[Any]:
+    def collect_all(ctx: Context, env: Env) -> list[Any] | None:
         items = source(ctx, env)
+        if items is None:
+            return None
         for cell in cells:
             env[cell] = UNSET
         made = []
@@ -190,8 +192,10 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
         return collect_all
     passes = test
 
-    def collect_passing(ctx: Context, env: Env) -> list[Any]:
+    def collect_passing(ctx: Context, env: Env) -> list[Any] | None:
         items = source(ctx, env)
+        if items is None:
+            return None
         for cell in cells:
             env[cell] = UNSET
         made = []
@@ -204,8 +208,8 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
     return collect_passing
 
 
-def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> None:
-    """Call `row` with each row that passes in the frame's slots."""
+def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> bool:
+    """Call `row` with each row that passes in the frame's slots; False where all sources are null."""
     sources, lets, tests = plan.sources, plan.lets, plan.tests
     last = len(sources) - 1
 
@@ -227,7 +231,11 @@ def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> No
     first = sources[0][0](ctx, env)
     for cell in plan.loop.cells:
         env[cell] = UNSET
+    if first is None:
+        env[sources[0][1]] = None
+        return any(source(ctx, env) is not None for source, _, _ in sources[1:])
     level(0, first)
+    return True
 
 
 def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Expr:
@@ -273,6 +281,8 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
 
     def run_query(ctx: Context, env: Env) -> Any:
         result = collect(ctx, env)
+        if result is None:
+            return None
         if unique:
             result = distinct(result)
         if order is not None:
@@ -404,8 +414,7 @@ def _aggregate(scope: Scope, clause: Node, plan: _Plan, slots: list[Slot]) -> Ex
                 seen.append(values)
             env[index] = fn(ctx, env)
 
-        _each_row(plan, ctx, env, row)
-        return env[index]
+        return env[index] if _each_row(plan, ctx, env, row) else None
 
     return Expr(run_aggregate, each.type or kind)
 

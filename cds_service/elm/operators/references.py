@@ -32,11 +32,27 @@ def library_of(scope: Scope, node: Node) -> Unit:
     return found
 
 
+def allowed(scope: Scope, node: Node, found: Node) -> Node:
+    """A definition that a reference may use: another library's must be public.
+
+    "Private components can only be accessed within the library itself" (CQL 1.5, Developer's Guide, Access Modifiers).
+    """
+    if node.get("libraryName") and found.get("accessLevel") == "Private":
+        scope.fail(node, f'"{found["name"]}" is private to its library')
+    return found
+
+
 def _expression_ref(scope: Scope, node: Node) -> Expr:
     """A define's value: evaluated once, and what it rests on is noted for the define that refers to it."""
     definition = scope.compiler.define(library_of(scope, node), node["name"])
     if definition is None:
         scope.fail(node, f'there is no define "{node["name"]}"')
+    allowed(scope, node, definition.node)
+    if unfiltered(scope) and definition.node.get("context") == "Patient":
+        scope.fail(
+            node,
+            f'"{definition.name}" is defined for one patient, and not to be had in the Unfiltered context',
+        )
     scope.owner.refs[definition] = None
     scope.compiler.varies()
     index = definition.index
@@ -51,12 +67,18 @@ def _expression_ref(scope: Scope, node: Node) -> Expr:
     return Expr(run_ref, definition.type, emit=write.define(definition))
 
 
+def unfiltered(scope: Scope) -> bool:
+    """Whether a define stands in the Unfiltered context; a function is in that of the define that calls it."""
+    return scope.owner.index >= 0 and scope.owner.node.get("context") == "Unfiltered"
+
+
 def _parameter_ref(scope: Scope, node: Node) -> Expr:
     """A parameter's value: as passed, else its default, else null."""
     unit = library_of(scope, node)
     found = unit.parameters.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no parameter "{node["name"]}"')
+    allowed(scope, node, found)
     index = scope.compiler.parameter_index[unit.key, node["name"]]
     scope.owner.parameters[index] = None
     kind = specified(found.get("parameterTypeSpecifier"))
@@ -95,6 +117,7 @@ def code_system(scope: Scope, node: Node) -> CodeSystem:
     found = unit.code_systems.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no code system "{node["name"]}"')
+    allowed(scope, node, found)
     return CodeSystem(found["id"], found.get("version"), found["name"])
 
 
@@ -104,6 +127,7 @@ def code(scope: Scope, node: Node) -> Code:
     found = unit.codes.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no code "{node["name"]}"')
+    allowed(scope, node, found)
     reference = found.get("codeSystem")
     system = code_system(_in_unit(scope, unit), reference) if reference else None
     return Code(
@@ -117,18 +141,26 @@ def concept(scope: Scope, node: Node) -> Concept:
     found = unit.concepts.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no concept "{node["name"]}"')
+    allowed(scope, node, found)
     inner = _in_unit(scope, unit)
     return Concept(tuple(code(inner, reference) for reference in found["code"]), found.get("display"))
 
 
 def value_set(scope: Scope, node: Node) -> ValueSet:
-    """The value set that a ValueSetRef names; it must be available."""
+    """The value set that a ValueSetRef names; it must be available.
+
+    One with a version is asked for as `url|version`, and as `url` where the terminology knows no versions.
+    """
     unit = library_of(scope, node)
     found = unit.value_sets.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no value set "{node["name"]}"')
-    url = found["id"]
-    if not scope.compiler.terminology.has_value_set(url):
+    allowed(scope, node, found)
+    url, version = found["id"], found.get("version")
+    has_value_set = scope.compiler.terminology.has_value_set
+    if version and has_value_set(f"{url}|{version}"):
+        url = f"{url}|{version}"
+    elif not has_value_set(url):
         scope.fail(node, f'value set "{node["name"]}" ({url}) is not available')
     return ValueSet(url, found.get("version"), found["name"])
 

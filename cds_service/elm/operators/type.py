@@ -136,6 +136,7 @@ def _is(scope: Scope, node: Node) -> Expr:
 def _is_choice(found: properties.Access, wanted: str) -> Expr:
     """`O.value is Quantity`: whether the key is there."""
     keys = [key for key, kind in found.choices if fhir_model.is_subtype(kind, wanted)]
+    keys += ["_" + key for key in keys]  # a primitive may be there by its extensions alone
     parent = found.parent
     assert parent is not None  # noqa: S101 - asked by the caller
 
