@@ -164,7 +164,7 @@ class Definition:
     reach: Reach | None = None
     height: int = 0
     first: tuple[Definition, ...] = ()
-    pure: bool = False  # whether it reads nothing but its operands (and parameters): no retrieve, no define
+    pure: bool = True  # reads only its operands and parameters; until compiled: an overload that nobody calls disturbs nobody
 
 
 class Slot(NamedTuple):
