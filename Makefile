@@ -7,6 +7,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= 2
 PYTEST_ARGS ?=
+CONFORMANCE_ARGS ?=
 
 MVN := mvn -q -B
 COPY := $(MVN) org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy
@@ -16,7 +17,7 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench translator hapi reference tools clean
+.PHONY: help demo serve test check format bench conformance translator hapi reference tools clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,9 @@ format: $(VENV)/.installed-test ## bring the code into its format
 
 bench: $(VENV)/.installed-test ## print the benchmarks of tests/benchmarks
 	@for bench in tests/benchmarks/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
+
+conformance: $(VENV)/.installed-test ## run HL7's CQL tests (CQL_TESTS names their folder; needs `make translator`)
+	@$(BIN)/python -m tests.engine.conformance $(CONFORMANCE_ARGS)
 
 tools: translator hapi reference ## fetch what the integration tests need: translator, HAPI (Java 17, Maven), reference engine (Node)
 

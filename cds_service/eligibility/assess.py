@@ -30,7 +30,7 @@ from cds_service.eligibility.completeness import (
 from cds_service.eligibility.needs import ATTESTATIONS
 from cds_service.eligibility.trial import Criterion, Order
 from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Verdict
-from cds_service.elm import Date, DateTime, Result, Retriever
+from cds_service.elm import Date, Result, Session
 from cds_service.records.record import PatientRecord
 
 # An unknown for one of these reasons asks for the test; the reflex tests stand for the others.
@@ -55,21 +55,21 @@ class Computed:
 def assess(
     loaded: LoadedTrial,
     record: PatientRecord,
-    retriever: Retriever,
+    session: Session,
     *,
     as_of: date,
-    now: DateTime,
     provenance: Mapping[str, str],
     names: shown.Names,
 ) -> Assessment:
     """The Assessment of one trial for one normalised record.
 
-    `now` is as_of's noon at the site's offset; `names` gives words to codes that come without any.
+    `session` is of this record at as_of's noon, at the site's offset, and may be shared by trials; `names` gives words
+    to codes that come without any.
     """
     deceased, warnings = is_deceased(record.patient, as_of)
     if deceased:
         return _not_applicable(loaded, record, as_of, provenance, warnings)
-    results = _evaluate(loaded, record, retriever, as_of, now)
+    results = _evaluate(loaded, session, as_of)
     ids = frozenset(c.id for c in loaded.trial.criteria)
     answers = read_answers(record.of_type(ATTESTATIONS), ids, as_of)
     verdicts: dict[str, Verdict] = {}
@@ -98,17 +98,16 @@ def assess(
 def gate_open(
     loaded: LoadedTrial,
     record: PatientRecord,
-    retriever: Retriever,
+    session: Session,
     *,
     as_of: date,
-    now: DateTime,
     names: shown.Names,
 ) -> bool:
     """Whether the rest of the chart is worth asking for: alive, with evidence of the condition so far."""
     if is_deceased(record.patient, as_of)[0]:
         return False
     gate = loaded.trial.criterion(loaded.trial.gate)
-    results = _evaluate(loaded, record, retriever, as_of, now, only=gate)
+    results = _evaluate(loaded, session, as_of, only=gate)
     verdict = _judge(loaded, gate, results, record, Answers({}, ()), as_of, names)
     return _card_due(verdict, False)
 
@@ -133,21 +132,14 @@ def is_deceased(patient: Mapping[str, Any], as_of: date) -> tuple[bool, tuple[st
 
 
 def _evaluate(
-    loaded: LoadedTrial,
-    record: PatientRecord,
-    retriever: Retriever,
-    as_of: date,
-    now: DateTime,
-    only: Criterion | None = None,
+    loaded: LoadedTrial, session: Session, as_of: date, only: Criterion | None = None
 ) -> dict[str, Result]:
     criteria = loaded.trial.criteria if only is None else (only,)
     defines = [c.define for c in criteria if c.define is not None]
     if only is None and loaded.trial.participation is not None:
         defines.append(loaded.trial.participation)
     parameters = {**loaded.parameters.values, "ScreeningDate": Date(as_of.year, as_of.month, as_of.day)}
-    return loaded.library.evaluate(
-        defines, retriever=retriever, patient=record.patient, parameters=parameters, now=now
-    )
+    return loaded.library.evaluate(defines, session=session, parameters=parameters)
 
 
 def _judge(

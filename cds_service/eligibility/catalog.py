@@ -18,7 +18,7 @@ from typing import Any, Final
 from cds_service.eligibility.needs import LoadedNeeds, derive_needs
 from cds_service.eligibility.parameters import Parameters, bind
 from cds_service.eligibility.trial import Trial, read_trial
-from cds_service.elm import Library, Terminology, load_library
+from cds_service.elm import Library, LibrarySet, Terminology
 from cds_service.elm.reading import read_unit
 from cds_service.errors import AuthoringError, ConfigurationError, NotFoundError
 
@@ -89,10 +89,11 @@ def load_catalog(
 ) -> Catalog:
     """Read and compile every trial. `sites`: by trial id, what the site sets."""
     sites = sites or {}
+    libraries = LibrarySet(terminology)  # trials share the libraries that they have in common
     loaded: dict[str, LoadedTrial] = {}
     for folder in trial_folders(trials_dir):
         try:
-            entry = _load(folder, terminology, sites)
+            entry = _load(folder, libraries, sites)
         except AuthoringError as error:
             raise _told(folder, error) from None
         if entry.trial.id in loaded:
@@ -103,7 +104,7 @@ def load_catalog(
     return Catalog(loaded)
 
 
-def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, SiteTrial]) -> LoadedTrial:
+def _load(folder: Traversable, libraries: LibrarySet, sites: Mapping[str, SiteTrial]) -> LoadedTrial:
     trial = read_trial(folder / "trial.toml")
     shared = files("cds_service") / "trials"
     sources = [
@@ -111,9 +112,7 @@ def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, Sit
         *_named(shared / _SHARED, ".elm.json"),
         *_named(folder, ".elm.json"),
     ]
-    library = load_library(
-        (source.read_bytes() for source in sources), main=trial.library, terminology=terminology
-    )
+    library = libraries.load((source.read_bytes() for source in sources), main=trial.library)
     if absent := [c.id for c in trial.criteria if c.define and c.define not in library.defines]:
         raise AuthoringError(f"{folder.name}/trial.toml: the CQL has no define for {', '.join(absent)}")
     if trial.participation is not None and trial.participation not in library.defines:

@@ -84,6 +84,8 @@ def clinical_date(resource: Mapping[str, Any], as_of: date) -> str | None:
     open or lies after `as_of`: then by its start."""
     for name in _DATES:
         value = resource.get(name)
+        if value is None:
+            continue
         if isinstance(value, Mapping):
             start, end = value.get("start"), value.get("end")
             ended = isinstance(end, str) and ((day := last_day(end)) is None or day <= as_of)
@@ -127,6 +129,8 @@ def _present(resource: Mapping[str, Any], record: PatientRecord, names: Names, a
 
 def _tagged(resource: Mapping[str, Any], code: str | None) -> bool:
     meta = resource.get("meta")
+    if meta is None:
+        return False
     tags = meta.get("tag") if isinstance(meta, Mapping) else None
     if not isinstance(tags, (list, tuple)):
         return False
@@ -167,6 +171,8 @@ def _naming_concepts(resource: Mapping[str, Any]) -> Iterable[Any]:
 
 def concept_words(concept: Any, names: Names | None = None) -> str | None:
     """The words of a CodeableConcept: its text, else a display, else its code's name, else the code itself."""
+    if concept is None:
+        return None
     if isinstance(concept, (list, tuple)):
         concept = concept[0] if concept else None
     if not isinstance(concept, Mapping):

@@ -15,9 +15,10 @@ resources and elements stay the plain JSON dicts that they are.
 """
 
 from cds_service.elm.compile import RetrieveNeed
-from cds_service.elm.library import Library, load_library
+from cds_service.elm.library import Library, LibrarySet, load_library
 from cds_service.elm.memory import BundleRetriever, ValueSetExpansions
-from cds_service.elm.ports import Retriever, Terminology
+from cds_service.elm.ports import Indexed, Retriever, Terminology
+from cds_service.elm.session import AtRest, Session
 from cds_service.elm.trace import Result
 from cds_service.elm.values import (
     Code,
@@ -34,20 +35,24 @@ from cds_service.elm.values import (
 )
 
 __all__ = [
+    "AtRest",
     "BundleRetriever",
     "Code",
     "CodeSystem",
     "Concept",
     "Date",
     "DateTime",
+    "Indexed",
     "Interval",
     "Library",
+    "LibrarySet",
     "Long",
     "Quantity",
     "Ratio",
     "Result",
     "RetrieveNeed",
     "Retriever",
+    "Session",
     "Terminology",
     "Time",
     "ValueSet",

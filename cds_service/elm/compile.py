@@ -10,13 +10,16 @@ running closures carries no cost for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import references
+from cds_service.elm.codegen.writer import Emit, Writer
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.ports import Terminology
+from cds_service.elm.reach import Reach
 from cds_service.elm.reading import Unit
 from cds_service.elm.types import ChoiceOf, StaticType, result_type
 from cds_service.elm.values import Code
@@ -84,13 +87,21 @@ NO_CONTEXT: Any = None  # what a constant's closure is called with at load
 @dataclass(slots=True)
 class Expr:
     """A compiled expression. `reads`: the env slots that its value depends on; `constant`: it has one value for
-    ever; `cost`: how many nodes it has."""
+    ever; `cost`: how many nodes it has.
+
+    `emit` writes the same computation as Python statements (see `codegen`), None where only the closure is there;
+    `touches`: every slot of the frame that the closure uses (None: not known); `place`: its node's; `fixed`: it has
+    one value throughout an evaluation, of parameters and the time at most."""
 
     fn: Fn
     type: StaticType = None
     constant: bool = False
     reads: frozenset[int] = frozenset()
     cost: int = 1
+    emit: Emit | None = None
+    touches: frozenset[int] | None = None
+    place: Place | None = None
+    fixed: bool = False
 
     def value(self) -> Any:
         """The value of a constant."""
@@ -110,6 +121,11 @@ def local(index: int) -> Fn:
 
     run_local.__dict__["slot"] = index
     return run_local
+
+
+def local_expr(index: int, kind: StaticType = None) -> Expr:
+    """An expression that reads a slot."""
+    return Expr(local(index), kind, emit=references.local(index))
 
 
 def slot_of(fn: Fn) -> int | None:
@@ -137,12 +153,15 @@ class Definition:
     operands: tuple[StaticType, ...] = ()
     needs: dict[RetrieveNeed, None] = field(default_factory=dict)
     refs: dict[Definition, None] = field(default_factory=dict)
+    parameters: dict[int, None] = field(default_factory=dict)
     state: str = "new"
     cost: int = 0
     memo: int = -1
     height: int = 0
     first: tuple[Definition, ...] = ()
     pure: bool = False
+    direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
+    reach: Reach | None = None
 
 
 class Slot(NamedTuple):
@@ -165,8 +184,10 @@ class _Open:
     """What is gathered of an expression while it is compiled."""
 
     reads: set[int] = field(default_factory=set)
+    cells: set[int] = field(default_factory=set)
     cost: int = 1
     depth: int = 0
+    varies: bool = False
 
 
 # How deep the nodes of one define or function may be nested. Compiling takes about three Python frames a level
@@ -178,6 +199,9 @@ MAX_HEIGHT, _STAGE = 400, 150
 TOO_DEEP = f"the expression is nested more than {MAX_DEPTH} levels deep; make defines of its parts"
 # What a builder raises on ELM that has not the expected shape.
 MALFORMED = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+# Whether the bodies of defines and functions become Python functions; else they run as closures (for tests).
+GENERATES = True
 
 # From this many nodes on, what doesn't change from row to row is computed once per query.
 _WORTH_KEEPING = 4
@@ -251,17 +275,28 @@ class Compiler:
         self.definitions: list[Definition] = []
         self.parameters: list[Any] = []
         self.parameter_index: dict[tuple[str, str], int] = {}
+        self.defaults: dict[int, Any] = {}  # parameters' defaults, by slot, where they are known at load
         self._builders: Mapping[str, Builder] = BUILDERS
         self._known: dict[tuple[str, str], Definition] = {}
         self._functions: dict[tuple[str, str], list[Definition]] = {}
         self._places: dict[CodeType, list[tuple[Any, Place]]] = {}
+        self._lines: dict[CodeType, tuple[Place | None, ...]] = {}
+        self._onces = 0
         self.memoised = 0  # functions whose calls are remembered during an evaluation
         self._needs: dict[RetrieveNeed, int] = {}
         self._open: list[_Open] = [_Open()]
 
     def number_of(self, need: RetrieveNeed) -> int:
-        """A number of its own for what a retrieve asks for: hashing its codes again at each call would cost more."""
-        return self._needs.setdefault(need, len(self._needs))
+        """A number of its own for what a retrieve asks for: hashing its codes again at each call would cost more.
+
+        It is below zero, since the defines' numbers are not: both are keys of one trace.
+        """
+        return self._needs.setdefault(need, -1 - len(self._needs))
+
+    @property
+    def needs(self) -> list[RetrieveNeed]:
+        """What has been numbered, -1 first."""
+        return list(self._needs)
 
     # --- Expressions ---
 
@@ -291,12 +326,17 @@ class Compiler:
         result.type = result_type(node) or result.type
         result.reads = frozenset(opened.reads)
         result.cost = opened.cost
+        result.touches = result.reads | opened.cells
+        result.place = scope.place(node)
         self._open[-1].reads |= opened.reads
+        self._open[-1].cells |= opened.cells
         self._open[-1].cost += opened.cost
         self._open[-1].depth = max(self._open[-1].depth, opened.depth + 1)
+        self._open[-1].varies |= opened.varies
+        result.fixed = not (opened.varies or result.reads or result.constant)
         code = getattr(result.fn, "__code__", None)
         if code is not None:
-            self._places.setdefault(code, []).append((result.fn, scope.place(node)))
+            self._places.setdefault(code, []).append((result.fn, result.place))
         if scope.loops and result.cost >= _WORTH_KEEPING and not result.constant:
             self._keep(scope, result)
         return result
@@ -312,6 +352,7 @@ class Compiler:
             return
         cell = scope.slot(result.type).at
         loop.cells.append(cell)
+        inner = replace(result)
         fn = result.fn
 
         def run_kept(ctx: Context, env: Env) -> Any:
@@ -321,6 +362,14 @@ class Compiler:
             return value
 
         result.fn = run_kept
+        if not result.fixed:
+            result.emit = references.kept(cell, inner)
+        result.touches = (result.touches or frozenset()) | {cell}
+        self._open[-1].cells.add(cell)
+
+    def varies(self) -> None:
+        """Note that the expression being compiled reads the record, or has an effect of its own."""
+        self._open[-1].varies = True
 
     def read(self, slot: Slot) -> None:
         """Note that the expression being compiled depends on a slot."""
@@ -392,6 +441,8 @@ class Compiler:
         definition.cost = body.cost
         definition.fn = body.fn
         self._measure(scope, definition, depth)
+        if GENERATES:
+            self._generate(definition, body)
         definition.state = "done"
 
     def _measure(self, scope: Scope, definition: Definition, depth: int) -> None:
@@ -411,6 +462,42 @@ class Compiler:
         # Most have none, and in a chain they are the same for many.
         known = next((ref.first for ref in definition.refs if len(ref.first) == len(first)), None)
         definition.first = tuple(first) if known is None else known
+
+    def _next_once(self) -> int:
+        self._onces += 1
+        return self._onces
+
+    def _generate(self, definition: Definition, body: Expr) -> None:
+        """Make one Python function of a definition's body; where that can't be done, the closures stay."""
+        writer = Writer(self._next_once)
+        count = len(definition.operands)
+        is_define = definition.index >= 0
+        try:
+            made = writer.assemble(
+                definition.name,
+                range(count),
+                definition.frame_size,
+                writer.value(body),
+                define=is_define,
+            )
+        except (RecursionError, MemoryError, SyntaxError):
+            return  # nested too deeply for Python's own compiler
+        self._lines[made.code] = made.places
+        function = made.function
+        if is_define:
+            definition.fn = function
+            return
+        definition.direct = function
+        definition.fn = lambda ctx, env: function(ctx, *env[:count])
+
+    def forget_unfinished(self) -> None:
+        """After a load that was refused: what stood half compiled will be compiled anew, or refused again."""
+        self._open = [_Open()]
+        known = [*self._known.values(), *(d for found in self._functions.values() for d in found)]
+        for definition in known:
+            if definition.state == "open":
+                definition.state, definition.frame_size = "new", 0
+                definition.needs, definition.refs, definition.parameters = {}, {}, {}
 
     # --- Run-time failures ---
 
@@ -437,6 +524,9 @@ class Compiler:
 
     def _place(self, trace: TracebackType) -> Place | None:
         frame = trace.tb_frame
+        lines = self._lines.get(frame.f_code)
+        if lines is not None:
+            return lines[trace.tb_lineno - 1]
         candidates = self._places.get(frame.f_code)
         if not candidates:
             return None

@@ -38,11 +38,12 @@ class Unit:
     expressions: dict[str, Node] = field(default_factory=dict)
     functions: dict[str, list[Node]] = field(default_factory=dict)
     linked: dict[str, Unit] = field(default_factory=dict)
+    variant: int = 0
 
     @property
     def key(self) -> str:
-        """The library's identity among the loaded ones."""
-        return self.name
+        """The library's identity among the loaded ones; `variant` tells those of one name apart."""
+        return f"{self.name}#{self.variant}" if self.variant else self.name
 
     def refuse(self, what: str, node: Any = None) -> AuthoringError:
         """The error of something wrong in this library, at a definition of it where there is one."""

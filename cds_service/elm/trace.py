@@ -25,12 +25,16 @@ class Retrieved:
 
 @dataclass(slots=True)
 class Entry:
-    """One evaluated define: its value or its error, and what it read, in first-read order."""
+    """One evaluated define: its value or its error, and what it read, in first-read order.
+
+    `basis`: what `gather` has made of that.
+    """
 
     name: str
     value: Any = None
     error: EvaluationError | None = None
     trace: Trace = field(default_factory=dict)
+    basis: tuple[tuple[Mapping[str, Any], ...], frozenset[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Result:
 
 def gather(entry: Entry) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]:
     """The resources (each once, in first-read order) and the resource types that an entry rests on."""
+    if entry.basis is not None:
+        return entry.basis
     resources: dict[int, Mapping[str, Any]] = {}
     types: set[str] = set()
     seen: set[int] = set()
@@ -58,6 +64,11 @@ def gather(entry: Entry) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]
             types.add(item.resource_type)
             for resource in item.resources:
                 resources.setdefault(id(resource), resource)
+        elif item.basis is not None:
+            types |= item.basis[1]
+            for resource in item.basis[0]:
+                resources.setdefault(id(resource), resource)
         else:
             pending.extend(reversed(item.trace.values()))
-    return tuple(resources.values()), frozenset(types)
+    entry.basis = tuple(resources.values()), frozenset(types)
+    return entry.basis

@@ -292,6 +292,12 @@ def _can_convert_quantity(scope: Scope, node: Node) -> Expr:
     return apply2(lambda value, unit: _convert_quantity(value, unit) is not None, left, right)
 
 
+def _comparable(scope: Scope, node: Node) -> Expr:
+    """Comparable(left Quantity, right Quantity) Boolean: of units that convert to each other (CQL 2.0)."""
+    left, right = scope.operands(node)
+    return apply2(lambda one, two: units.comparable(one.unit, two.unit), left, right)
+
+
 def _to_chars(scope: Scope, node: Node) -> Expr:
     """ELM ToChars: the characters of a string."""
     (operand,) = scope.operands(node)
@@ -303,6 +309,7 @@ BUILDERS: Mapping[str, Builder] = {
     "CanConvert": _can_convert,
     "ConvertQuantity": _build_convert_quantity,
     "CanConvertQuantity": _can_convert_quantity,
+    "Comparable": _comparable,
     "ToChars": _to_chars,
     **{f"To{name}": _conversion(name) for name in _CONVERSIONS if name != "DateTime"},
     **{f"ConvertsTo{name}": _converts_to(name) for name in _CONVERSIONS if name != "Concept"},

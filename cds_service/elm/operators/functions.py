@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import references as write
 from cds_service.elm.compile import Builder, Definition, Expr, Node, Scope
 from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators import fhirhelpers, properties
@@ -34,25 +35,28 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     reached = None
     if len(arguments) == 1 and arguments[0].get("type") in ("Property", "As"):
         reached = properties.access(scope, arguments[0])
-        operands = [Expr(reached.fn, reached.type)]
+        operands = [reached.expr()]
     else:
         operands = scope.operands(node)
     definition = choose(scope, node, scope.compiler.functions(unit, node["name"]), operands)
     if reached is not None and _is_accessor(definition) and _is_primitive(reached.type):
         found = properties.step(scope, node, reached, "value")
-        return Expr(found.fn, found.type)
+        return found.expr()
     native = fhirhelpers.native(unit, definition, operands)
     if native is not None:
         return native
     scope.compiler.function(definition)
     scope.owner.refs[definition] = None
+    if not definition.pure:
+        scope.compiler.varies()
     fns = [operand.fn for operand in operands]
     # The body and frame of the definition are final here: a function is compiled before its first caller.
     body, size = definition.fn, definition.frame_size
     keys = _memo_keys(definition, operands)
     if keys is not None:
-        return Expr(_remembered(scope, definition, fns, keys), definition.type)
-    return Expr(_call(fns, body, size), definition.type)
+        fn = _remembered(scope, definition, fns, keys)
+        return Expr(fn, definition.type, emit=write.remembered(definition, operands, keys, definition.memo))
+    return Expr(_call(fns, body, size), definition.type, emit=write.called(definition, operands))
 
 
 def _is_accessor(definition: Definition) -> bool:
@@ -72,7 +76,7 @@ def _is_primitive(kind: StaticType) -> bool:
 _BY_VALUE = ("Boolean", "Date", "DateTime", "Integer", "String", "Time")
 
 
-_WORTH_REMEMBERING = 8
+_WORTH_REMEMBERING = 20
 
 
 def _memo_keys(definition: Definition, operands: Sequence[Expr]) -> list[bool] | None:

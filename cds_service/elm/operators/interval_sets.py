@@ -18,6 +18,7 @@ from cds_service.elm.durations import duration_between
 from cds_service.elm.operators.arithmetic import add
 from cds_service.elm.operators.building import MAX_ELEMENTS, call
 from cds_service.elm.operators.datetime import add_temporal, duration_unit
+from cds_service.elm.operators.interval import union
 from cds_service.elm.temporal import PRECISIONS, Date, DateTime, Time
 from cds_service.elm.values import Interval, Quantity, Uncertainty
 
@@ -26,16 +27,22 @@ _UNITS = ("year", "month", "day", "hour", "minute", "second", "millisecond")
 
 
 def collapse(intervals: Any, per: Any = None) -> Any:
-    """collapse(argument List<Interval<T>>, per Quantity) List<Interval<T>>: overlapping and adjacent ones joined."""
+    """collapse(argument List<Interval<T>>, per Quantity) List<Interval<T>>: overlapping and adjacent ones joined.
+
+    An interval with an unknown bound (open and null) joins those that it certainly touches, and else stays.
+    """
     known: list[tuple[Any, Any]] = []
-    unknown: list[tuple[Any, Any]] = []
+    unknown: list[Interval] = []
     for interval in intervals:
         if interval is None:
             continue
         low, high = start(interval), end(interval)
         if low is None or high is None:
-            continue
-        (unknown if type(low) is Uncertainty or type(high) is Uncertainty else known).append((low, high))
+            continue  # of no known point type: it covers nothing that could be told
+        if type(low) is Uncertainty or type(high) is Uncertainty:
+            unknown.append(interval)
+        else:
+            known.append((low, high))
     result: list[Interval] = []
     for low, high in _ordered(known):
         if result and _touches(result[-1].high, low, per):
@@ -43,7 +50,21 @@ def collapse(intervals: Any, per: Any = None) -> Any:
                 result[-1] = Interval(result[-1].low, high)
         else:
             result.append(Interval(low, high))
-    return result + [Interval(low, high) for low, high in unknown]
+    for interval in unknown:
+        result = _with(interval, result)
+    return result
+
+
+def _with(interval: Interval, others: list[Interval]) -> list[Interval]:
+    """Intervals, joined with one more that has an unknown bound."""
+    apart = []
+    for other in others:
+        joined = union(interval, other)
+        if joined is None:
+            apart.append(other)
+        else:
+            interval = joined
+    return [*apart, interval]
 
 
 def _ordered(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
@@ -86,11 +107,12 @@ def expand(argument: Any, per: Any = None) -> Any:
 
 
 def _unit(per: Any, intervals: list[Interval]) -> Quantity | None:
-    """The step: as given, else one unit of the coarsest precision of the bounds."""
+    """The step: as given, else one unit of the coarsest precision of the bounds that are known."""
     if per is not None:
         return per if isinstance(per, Quantity) else Quantity(Decimal(per), "1")
+    intervals = [interval for interval in intervals if _known(interval)]
     points = [point for interval in intervals for point in (start(interval), end(interval))]
-    if not points or any(point is None or type(point) is Uncertainty for point in points):
+    if not points:
         return None
     if isinstance(points[0], _TEMPORAL):
         shift = 3 if isinstance(points[0], Time) else 0
@@ -98,6 +120,12 @@ def _unit(per: Any, intervals: list[Interval]) -> Quantity | None:
     lows = (start(interval) if interval.low is None else interval.low for interval in intervals)
     scale = min(_scale(_number(low)) for low in lows)
     return Quantity(Decimal(1).scaleb(-scale), getattr(points[0], "unit", None))
+
+
+def _known(interval: Interval) -> bool:
+    """Whether both ends can be told."""
+    points = (start(interval), end(interval))
+    return not any(point is None or type(point) is Uncertainty for point in points)
 
 
 def _number(point: Any) -> Decimal:
@@ -111,11 +139,9 @@ def _scale(value: Decimal) -> int:
 
 
 def _pieces(interval: Interval, per: Quantity | None) -> list[tuple[Any, Any]]:
+    if per is None or not per.value or per.value < 0 or not _known(interval):
+        return []
     low, high = start(interval), end(interval)
-    if per is None or not per.value or per.value < 0 or low is None or high is None:
-        return []
-    if type(low) is Uncertainty or type(high) is Uncertainty:
-        return []
     if isinstance(low, _TEMPORAL):
         return _temporal_pieces(low, high, per)
     return _numeric_pieces(low, high, per)

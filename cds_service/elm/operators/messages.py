@@ -17,6 +17,7 @@ from cds_service.elm.operators.building import children
 def _message(scope: Scope, node: Node) -> Expr:
     """Message(source T, condition Boolean, code String, severity String, message String) T: the source."""
     source, condition, code, severity = children(scope, node, "source", "condition", "code", "severity")
+    scope.compiler.varies()
     if source is None:
         scope.fail(node, "a message without a source")
     inner, test = source.fn, (condition or constant(True)).fn

@@ -8,12 +8,16 @@ another shape raises, which makes the define fail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import elements as write
+from cds_service.elm.codegen import references as write_references
+from cds_service.elm.codegen.operators import same
+from cds_service.elm.codegen.writer import Emit
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, local, slot_of
 from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators.primitives import CONVERTERS
@@ -39,13 +43,19 @@ from cds_service.elm.values import (
 @dataclass(slots=True)
 class Access:
     """How a value is reached. `parent` and `key`: it is one key of a JSON object; `choices`: one of several
-    keys, by type."""
+    keys, by type. `emit` and `parent_emit`: how these are written, None where they can't be."""
 
     fn: Fn
     type: StaticType
     parent: Fn | None = None
     key: str | None = None
     choices: tuple[tuple[str, str], ...] = ()
+    emit: Emit | None = None
+    parent_emit: Emit | None = None
+
+    def expr(self) -> Expr:
+        """The value as an expression."""
+        return Expr(self.fn, self.type, emit=self.emit)
 
 
 def access(scope: Scope, node: Node) -> Access:
@@ -68,7 +78,7 @@ def access(scope: Scope, node: Node) -> Access:
             general = cast(Expr(inner.fn, inner.type), target, False)
             return Access(general.fn, result_type(node) or general.type)
     expr = scope.expr(node)
-    return Access(expr.fn, expr.type)
+    return Access(expr.fn, expr.type, emit=same(expr))
 
 
 def narrow(inner: Access, target: StaticType) -> Access | None:
@@ -79,7 +89,7 @@ def narrow(inner: Access, target: StaticType) -> Access | None:
     matching = [choice for choice in inner.choices if fhir_model.is_subtype(choice[1], wanted)]
     if len(matching) == 1:
         key = matching[0][0]
-        return Access(_get(inner.parent, key, primitive=_is_primitive(target)), target, inner.parent, key)
+        return _key(inner.parent, inner.parent_emit, key, target)
     if not matching:
         return None
     keys = [key for key, _ in matching]
@@ -95,7 +105,8 @@ def narrow(inner: Access, target: StaticType) -> Access | None:
                 return value
         return None
 
-    return Access(run_narrow, target)
+    emit = None if inner.parent_emit is None else write.any_key(inner.parent_emit, keys)
+    return Access(run_narrow, target, emit=emit)
 
 
 def _property_access(scope: Scope, node: Node) -> Access:
@@ -108,7 +119,7 @@ def _property_access(scope: Scope, node: Node) -> Access:
             scope.fail(node, f'there is no alias "{name}" here')
         scope.compiler.read(slot)
         index = slot.at
-        current = Access(local(index), slot.type)
+        current = Access(local(index), slot.type, emit=write_references.local(index))
     steps = node["path"].split(".")
     for number, step_name in enumerate(steps):
         known = result_type(node) if number == len(steps) - 1 else None
@@ -127,7 +138,7 @@ def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType
         if found is not None:
             return found
     if isinstance(kind, TupleOf):
-        return Access(_get(current.fn, name), kind.element(name) or known)
+        return _step_to(current, name, kind.element(name) or known)
     if isinstance(kind, ChoiceOf) and current.choices and current.parent is not None:
         found = _choice_step(current, name)
         if found is not None:
@@ -135,33 +146,74 @@ def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType
     if isinstance(kind, ListOf):
         return _list_step(scope, node, current, kind, name)
     if system(kind) in _ATTRIBUTES and name in _ATTRIBUTES[system(kind) or ""]:
-        return Access(_attribute(current.fn, name), known)
+        emit = None if current.emit is None else write.applied(current.emit, attribute_of(name))
+        return Access(_attribute(current.fn, name), known, emit=emit)
     inner = current.fn
 
     def run_dynamic(ctx: Context, env: Env) -> Any:
         value = inner(ctx, env)
         return None if value is None else dynamic(value, name, ctx)
 
-    return Access(run_dynamic, known)
+    def read(value: Any, ctx: Context) -> Any:
+        return None if value is None else dynamic(value, name, ctx)
+
+    return Access(
+        run_dynamic, known, emit=None if current.emit is None else write.applied(current.emit, read, "ctx")
+    )
 
 
 def _fhir_step(current: Access, fhir_type: str, name: str) -> Access | None:
     primitive = fhir_model.value_type(fhir_type)
     if primitive is not None:
         if name == "value":
-            return Access(_primitive_value(current, primitive), "System." + primitive)
+            return _value(current, primitive)
         element = fhir_model.element(fhir_type, name)
         if element is None or current.parent is None or current.key is None:
             return None
-        return Access(_get(_get(current.parent, "_" + current.key), name), element.type)
+        return _step_to(
+            _key(current.parent, current.parent_emit, "_" + current.key, None), name, element.type
+        )
     element = fhir_model.element(fhir_type, name)
     if element is None:
         return None
     if element.choices:
-        return Access(_choice(current.fn, element.choices), element.type, current.fn, None, element.choices)
+        emit = None if current.emit is None else write.choice(current.emit, element.choices)
+        return Access(
+            _choice(current.fn, element.choices),
+            element.type,
+            current.fn,
+            None,
+            element.choices,
+            emit,
+            current.emit,
+        )
+    return _key(current.fn, current.emit, name, element.type)
+
+
+def _key(parent: Fn, parent_emit: Emit | None, name: str, kind: StaticType) -> Access:
+    """One key of a JSON object, by its FHIR type."""
+    primitive = _is_primitive(kind)
+    emit = None
+    if parent_emit is not None:
+        emit = (write.primitive if primitive else write.key)(parent_emit, name)
     return Access(
-        _get(current.fn, name, primitive=_is_primitive(element.type)), element.type, current.fn, name
+        _get(parent, name, primitive=primitive), kind, parent, name, emit=emit, parent_emit=parent_emit
     )
+
+
+def _step_to(current: Access, name: str, kind: StaticType) -> Access:
+    """One element of a tuple or of JSON that is nothing more to know of."""
+    emit = None if current.emit is None else write.key(current.emit, name)
+    return Access(_get(current.fn, name), kind, emit=emit)
+
+
+def _value(current: Access, primitive: str) -> Access:
+    """The System value of a FHIR primitive."""
+    element = current.emit
+    if current.parent_emit is not None and current.key is not None:
+        element = write.key(current.parent_emit, current.key)
+    emit = None if element is None else write.converted(element, CONVERTERS[primitive], primitive)
+    return Access(_primitive_value(current, primitive), "System." + primitive, emit=emit)
 
 
 def _is_primitive(kind: StaticType) -> bool:
@@ -254,13 +306,17 @@ def _choice_step(current: Access, name: str) -> Access | None:
     parent = current.parent
     assert parent is not None  # noqa: S101 - asked by the caller
     ways: list[tuple[str, Fn]] = []
+    written: list[tuple[str, write.Held, Emit]] = []
     kinds: list[StaticType] = []
     for key, kind in current.choices:
         cell: Fn = lambda ctx, env: env  # noqa: E731 - the object itself is passed as the frame
-        found = _fhir_step(Access(cell, "FHIR." + kind), kind, name)
+        held = write.Held()
+        found = _fhir_step(Access(cell, "FHIR." + kind, emit=held), kind, name)
         if found is not None:
             ways.append((key, found.fn))
             kinds.append(found.type)
+            if found.emit is not None:
+                written.append((key, held, found.emit))
     if not ways:
         return None
 
@@ -273,8 +329,11 @@ def _choice_step(current: Access, name: str) -> Access | None:
                     return way(ctx, value)
         return None
 
-    same = all(kind == kinds[0] for kind in kinds)
-    return Access(run_ways, kinds[0] if same else ChoiceOf(tuple(kinds)))
+    same_kind = all(kind == kinds[0] for kind in kinds)
+    emit = None
+    if current.parent_emit is not None and len(written) == len(ways):
+        emit = write.ways(current.parent_emit, written)
+    return Access(run_ways, kinds[0] if same_kind else ChoiceOf(tuple(kinds)), emit=emit)
 
 
 def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: str) -> Access:
@@ -284,8 +343,7 @@ def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: st
     inner, way = current.fn, each.fn
     nested = isinstance(each.type, ListOf)
 
-    def run_each(ctx: Context, env: Env) -> Any:
-        values = inner(ctx, env)
+    def each_of(values: Any, ctx: Context) -> Any:
         if values is None:
             return None
         found = [way(ctx, value) for value in values if value is not None]
@@ -293,7 +351,11 @@ def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: st
             return [item for items in found if items is not None for item in items]
         return [item for item in found if item is not None]
 
-    return Access(run_each, each.type if nested else ListOf(each.type))
+    def run_each(ctx: Context, env: Env) -> Any:
+        return each_of(inner(ctx, env), ctx)
+
+    emit = None if current.emit is None else write.applied(current.emit, each_of, "ctx")
+    return Access(run_each, each.type if nested else ListOf(each.type), emit=emit)
 
 
 _ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
@@ -315,6 +377,11 @@ def _attribute(parent: Fn, name: str) -> Fn:
         return None if source is None else attribute(source, name)
 
     return run_attribute
+
+
+def attribute_of(name: str) -> Callable[[Any], Any]:
+    """A function that gives an element of a System-typed value, null of null."""
+    return lambda source: None if source is None else attribute(source, name)
 
 
 def attribute(source: Any, name: str) -> Any:
@@ -366,8 +433,7 @@ def _of_json(value: Mapping[str, Any], name: str) -> Any:
 
 def _property(scope: Scope, node: Node) -> Expr:
     """source.path — CQL Author's Guide, Properties: null where the source is null."""
-    found = _property_access(scope, node)
-    return Expr(found.fn, found.type)
+    return _property_access(scope, node).expr()
 
 
 BUILDERS: Mapping[str, Builder] = {"Property": _property}

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local
+from cds_service.elm.codegen import references as write
+from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
 from cds_service.elm.reading import Unit
 from cds_service.elm.types import (
@@ -37,6 +38,7 @@ def _expression_ref(scope: Scope, node: Node) -> Expr:
     if definition is None:
         scope.fail(node, f'there is no define "{node["name"]}"')
     scope.owner.refs[definition] = None
+    scope.compiler.varies()
     index = definition.index
 
     def run_ref(ctx: Context, env: Env) -> Any:
@@ -46,7 +48,7 @@ def _expression_ref(scope: Scope, node: Node) -> Expr:
             raise entry.error
         return entry.value
 
-    return Expr(run_ref, definition.type)
+    return Expr(run_ref, definition.type, emit=write.define(definition))
 
 
 def _parameter_ref(scope: Scope, node: Node) -> Expr:
@@ -56,6 +58,7 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
     if found is None:
         scope.fail(node, f'there is no parameter "{node["name"]}"')
     index = scope.compiler.parameter_index[unit.key, node["name"]]
+    scope.owner.parameters[index] = None
     kind = specified(found.get("parameterTypeSpecifier"))
     if kind is None and found.get("parameterType"):
         kind = named(found["parameterType"])
@@ -64,6 +67,8 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
         # Parameters' defaults may use literals and other parameters only, so they need no frame of their own.
         inner = Scope(scope.compiler, unit, scope.owner).expr(found["default"])
         default, kind = inner.fn, kind or inner.type
+        if inner.constant:
+            scope.compiler.defaults[index] = inner.value()
 
     def run_parameter(ctx: Context, env: Env) -> Any:
         value = ctx.parameters[index]
@@ -71,7 +76,7 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
             value = ctx.parameters[index] = None if default is None else default(ctx, env)
         return value
 
-    return Expr(run_parameter, kind)
+    return Expr(run_parameter, kind, emit=write.parameter(index, default))
 
 
 def _local_ref(scope: Scope, node: Node) -> Expr:
@@ -80,8 +85,7 @@ def _local_ref(scope: Scope, node: Node) -> Expr:
     if slot is None:
         scope.fail(node, f'there is no alias, let or operand "{node["name"]}" here')
     scope.compiler.read(slot)
-    index = slot.at
-    return Expr(local(index), slot.type)
+    return local_expr(slot.at, slot.type)
 
 
 def code_system(scope: Scope, node: Node) -> CodeSystem:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import queries as write
 from cds_service.elm.compile import Builder, Expr, Node, RetrieveNeed, Scope
 from cds_service.elm.context import Context, Env
 from cds_service.elm.operators import interval, properties, references
@@ -32,6 +33,7 @@ _UNSUPPORTED = (
 
 def _retrieve(scope: Scope, node: Node) -> Expr:
     """[ResourceType: code path in codes]."""
+    scope.compiler.varies()
     kind = named(node["dataType"])
     resource_type = fhir(kind)
     if resource_type is None or not fhir_model.known(resource_type):
@@ -59,7 +61,7 @@ def _all(scope: Scope, resource_type: str) -> Expr:
     def run_retrieve(ctx: Context, env: Env) -> Any:
         return ctx.retrieve(key, resource_type, None, None, None)
 
-    return Expr(run_retrieve)
+    return Expr(run_retrieve, emit=write.retrieve(key, resource_type, None, None, None))
 
 
 def _by_codes(scope: Scope, node: Node, resource_type: str) -> Expr:
@@ -78,7 +80,7 @@ def _by_codes(scope: Scope, node: Node, resource_type: str) -> Expr:
         def run_value_set(ctx: Context, env: Env) -> Any:
             return ctx.retrieve(key, resource_type, path, None, url)
 
-        return Expr(run_value_set)
+        return Expr(run_value_set, emit=write.retrieve(key, resource_type, path, None, url))
     expr = scope.expr(codes)
     if expr.constant:
         fixed = as_codes(expr.value())
@@ -90,7 +92,7 @@ def _by_codes(scope: Scope, node: Node, resource_type: str) -> Expr:
             def run_codes(ctx: Context, env: Env) -> Any:
                 return ctx.retrieve(key, resource_type, path, fixed, None)
 
-            return Expr(run_codes)
+            return Expr(run_codes, emit=write.retrieve(key, resource_type, path, fixed, None))
     scope.owner.needs[RetrieveNeed(resource_type, path, None, None)] = None
     inner = expr.fn
 

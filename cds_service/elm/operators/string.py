@@ -1,5 +1,9 @@
 """String operators. CQL 1.5, Appendix B, String Operators. Regular expressions are Python's, close to the
-PCRE that CQL names."""
+PCRE that CQL names.
+
+`Matches` asks for a match of the whole string, as the translator's Java engine and cql-execution do. The
+specification's text says partial matching, and has an example for either; `.*` and anchors are right both ways.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope
 from cds_service.elm.operators.building import (
     call,
@@ -40,7 +45,7 @@ def _concatenate(scope: Scope, node: Node) -> Expr:
         check_text(sum(map(len, parts)))
         return "".join(parts)
 
-    return folded(run_concatenate, operands)
+    return folded(run_concatenate, operands, write.concatenated(operands))
 
 
 def _combine(items: Any, separator: Any = None) -> Any:
@@ -56,8 +61,14 @@ def _split(text: Any, separator: Any) -> Any:
 
 
 def _split_on_matches(text: Any, pattern: Any) -> Any:
-    """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>."""
-    return _pattern(pattern).split(text)
+    """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>: groups are no parts of it."""
+    parts, begin = [], 0
+    for found in _pattern(pattern).finditer(text):
+        if found.start() == found.end() and found.start() in (0, len(text)):
+            continue  # a pattern that matches nothing splits between characters only
+        parts.append(text[begin : found.start()])
+        begin = found.end()
+    return [*parts, text[begin:]]
 
 
 def _position(pattern: Any, text: Any) -> Any:

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import elements as write
+from cds_service.elm.codegen import operators as write_operators
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
 from cds_service.elm.context import Context, Env
 from cds_service.elm.operators import properties
@@ -117,16 +119,18 @@ def _is(scope: Scope, node: Node) -> Expr:
         found = properties.access(scope, node["operand"])
         if found.choices and found.parent is not None:
             return _is_choice(found, fhir(wanted) or "")
-        operand = Expr(found.fn, found.type)
+        operand = found.expr()
     else:
         operand = scope.expr(node["operand"])
     inner, static = operand.fn, operand.type
 
-    def run_is(ctx: Context, env: Env) -> Any:
-        value = inner(ctx, env)
+    def decide(value: Any) -> Any:
         return value is not None and has_type(value, wanted, static)
 
-    return folded(run_is, [operand])
+    def run_is(ctx: Context, env: Env) -> Any:
+        return decide(inner(ctx, env))
+
+    return folded(run_is, [operand], write_operators.direct(decide, [operand], sure=True))
 
 
 def _is_choice(found: properties.Access, wanted: str) -> Expr:
@@ -139,7 +143,8 @@ def _is_choice(found: properties.Access, wanted: str) -> Expr:
         source = parent(ctx, env)
         return source is not None and any(source.get(key) is not None for key in keys)
 
-    return Expr(run_is_choice, "System.Boolean")
+    emit = None if found.parent_emit is None else write.has_key(found.parent_emit, keys)
+    return Expr(run_is_choice, "System.Boolean", emit=emit)
 
 
 def _as(scope: Scope, node: Node) -> Expr:
@@ -151,8 +156,8 @@ def _as(scope: Scope, node: Node) -> Expr:
         found = properties.access(scope, source)
         narrowed = properties.narrow(found, wanted)
         if narrowed is not None:
-            return Expr(narrowed.fn, wanted)
-        operand = Expr(found.fn, found.type)
+            return Expr(narrowed.fn, wanted, emit=narrowed.emit)
+        operand = found.expr()
     else:
         operand = scope.expr(source)
     return cast(operand, wanted, strict)
@@ -163,7 +168,7 @@ def cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
     if operand.constant and operand.value() is None:
         return constant(None, wanted)
     if operand.type == wanted and operand.type is not None:
-        return Expr(operand.fn, wanted, operand.constant)
+        return Expr(operand.fn, wanted, operand.constant, emit=write_operators.same(operand))
     return _cast(operand, wanted, strict)
 
 
@@ -177,18 +182,17 @@ def _cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
     ):
         kind = element  # into a choice: the element takes its type along
 
-        def run_into_choice(ctx: Context, env: Env) -> Any:
-            value = inner(ctx, env)
+        def with_type(value: Any) -> Any:
             return None if value is None or type(value) is Typed else Typed(value, kind)
 
-        return Expr(run_into_choice, wanted)
+        def run_into_choice(ctx: Context, env: Env) -> Any:
+            return with_type(inner(ctx, env))
+
+        return Expr(run_into_choice, wanted, emit=write_operators.direct(with_type, [operand]))
     unwrap = not isinstance(wanted, ChoiceOf) and wanted != "System.Any"
     downcast = element is not None and fhir(wanted) is not None and _below(fhir(wanted) or "", element)
 
-    def run_as(ctx: Context, env: Env) -> Any:
-        value = inner(ctx, env)
-        if value is None:
-            return None
+    def cast(value: Any) -> Any:
         if has_type(value, wanted, static) or (
             downcast and type(value) is not Typed and not _is_resource(value)
         ):
@@ -199,7 +203,11 @@ def _cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
             raise DataError("a value is not of the type that it is cast to")
         return None
 
-    return Expr(run_as, wanted)
+    def run_as(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        return None if value is None else cast(value)
+
+    return Expr(run_as, wanted, emit=write_operators.strict1(cast, operand))
 
 
 def _below(name: str, of: str) -> bool:
@@ -221,19 +229,18 @@ def _with_point(value: Any, wanted: StaticType) -> Any:
 
 
 def _children(scope: Scope, node: Node) -> Expr:
-    """Children(argument Any) List<Any>: the values of the immediate elements."""
-    source = scope.expr(node["source"])
-    return apply1(child_values, source)
+    """Children(argument Any) List<Any>: the values of the immediate elements; of a list: of its elements."""
+    return apply1(child_values, scope.expr(node["source"]))
 
 
 def child_values(value: Any) -> list[Any]:
-    """The immediate elements of a structured value."""
+    """The immediate elements of a structured value, those of a list's elements one after the other."""
     if isinstance(value, Typed):
         value = value.value
     if isinstance(value, list):
-        items: list[Any] = list(value)
-    elif isinstance(value, dict):
-        items = [item for name, item in value.items() if name != "resourceType"]
+        return [child for item in value for child in child_values(item)]
+    if isinstance(value, dict):
+        items: list[Any] = [item for name, item in value.items() if name != "resourceType"]
     elif isinstance(value, (Quantity, Ratio, Code, Concept, Interval)):
         items = list(value._state())
     else:
@@ -244,20 +251,24 @@ def child_values(value: Any) -> list[Any]:
     return [item for item in result if item is not None]
 
 
-def _descendents(value: Any) -> list[Any]:
-    """Descendents(argument Any) List<Any>: the elements, their elements, and so on."""
+def _descendants(value: Any) -> list[Any]:
+    """Descendants(argument Any) List<Any>: the elements, their elements, and so on. ELM 1.5 spells it Descendents."""
     result: list[Any] = []
     pending = child_values(value)
     while pending:
-        item = pending.pop(0)
-        result.append(item)
-        pending.extend(child_values(item))
+        result.extend(pending)
+        pending = child_values(pending)
     return result
+
+
+def _build_descendants(scope: Scope, node: Node) -> Expr:
+    return apply1(_descendants, scope.expr(node["source"]))
 
 
 BUILDERS: Mapping[str, Builder] = {
     "Is": _is,
     "As": _as,
     "Children": _children,
-    "Descendents": lambda scope, node: apply1(_descendents, scope.expr(node["source"])),
+    "Descendents": _build_descendants,
+    "Descendants": _build_descendants,
 }

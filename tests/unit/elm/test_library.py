@@ -218,6 +218,14 @@ def test_parameters_reach_included_libraries_by_name() -> None:
         results(loaded, Numbr=7)
 
 
+def test_a_retrieve_and_a_define_of_the_same_number_do_not_displace_each_other() -> None:
+    count = {"type": "Count", "source": {"type": "Retrieve", "dataType": "{http://hl7.org/fhir}Observation"}}
+    for parts in ([count, ref("A")], [ref("A"), count]):
+        loaded = load(library(define("A", integer(1)), define("It", {"type": "List", "element": parts})))
+        result = results(loaded)["It"]
+        assert result.types == {"Observation"}
+
+
 def test_an_unknown_define_is_refused() -> None:
     loaded = load(library(define("It", integer(1))))
     with pytest.raises(AuthoringError, match="Nope"):

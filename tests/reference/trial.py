@@ -1,0 +1,193 @@
+"""The trial's ELM on both engines: every define of its library, and of each that it includes, for one random patient.
+
+Both engines get the same resources (of every second patient as normalised for production, of the others as drawn), the same
+parameters and the same expansions, in which a code matches by its exact code and system: what our ValueSets and
+RecordRetriever do beyond that (ICD without dots, prefixes) is tested on its own. Errors: whatever stops the reference
+process raises ReferenceFailed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from random import Random
+from typing import Any, Final
+
+from cds_service.elm import Code, Date, DateTime, Library, load_library
+from cds_service.records.bundle import read_bundle
+from cds_service.records.normalise import normalise
+from cds_service.screening import Screener
+from tests.reference import compare, patients
+from tests.reference.engine import Reference
+
+Json = Any
+TRIAL: Final = "nct02917681"
+MAIN: Final = "NCT02917681"
+DAY: Final = date(2026, 6, 15)
+NOW: Final = "2026-06-15T12:00:00.000-03:00"
+_CHOICES: Final[Mapping[str, Sequence[Any]]] = {
+    "maxAgePolicy": ("completed-years", "exact-birthday"),
+    "fvcCompute": (True, False),
+    "steroidsAre": ("review", "exclude", "ignore"),
+    "cpapIs": ("review", "exclude", "ignore"),
+    "researchSubjectFeedComplete": (False, True),
+    "alsfrsMin": (30, 31),
+    "labWindowDays": (30, 90),
+    "trialHintDays": (365, 30),
+}
+
+
+class Expansions:
+    """A terminology of listed codes only: exact system, exact code."""
+
+    def __init__(self, sets: Mapping[str, Sequence[Code]]) -> None:
+        self.sets = sets
+        self._held = {url: {(code.system, code.code) for code in codes} for url, codes in sets.items()}
+
+    def has_value_set(self, url: str) -> bool:
+        return url in self.sets
+
+    def in_value_set(self, system: str | None, code: str, url: str) -> bool:
+        return (system, code) in self._held[url]
+
+    def expand(self, url: str) -> Sequence[Code]:
+        return self.sets[url]
+
+    def listed(self) -> dict[str, list[dict[str, str | None]]]:
+        """The codes by URL, as the reference takes them."""
+        return {
+            url: [{"code": code.code, "system": code.system} for code in codes]
+            for url, codes in self.sets.items()
+        }
+
+
+class PlainRetriever:
+    """Retrieves by exact system and code, resource by resource."""
+
+    def __init__(self, resources: Sequence[Mapping[str, Any]], expansions: Expansions) -> None:
+        self.resources = resources
+        self.expansions = expansions
+
+    def retrieve(
+        self, resource_type: str, code_path: str | None, codes: Sequence[Code] | None, value_set: str | None
+    ) -> Sequence[Mapping[str, Any]]:
+        mine = [resource for resource in self.resources if resource["resourceType"] == resource_type]
+        if codes is None and value_set is None:
+            return mine
+        wanted = {(code.system, code.code) for code in (codes or self.expansions.sets[value_set or ""])}
+        return [resource for resource in mine if wanted & set(_codes(resource, code_path or "code"))]
+
+
+def _codes(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str | None, str | None]]:
+    current: list[Any] = [resource]
+    for step in path.split("."):
+        found = [part.get(step, part.get(f"{step}CodeableConcept")) for part in current]
+        current = [
+            item for value in found if value is not None for item in (value if isinstance(value, list) else [value])
+        ]
+    for concept in current:
+        for coding in concept.get("coding", ()):
+            yield coding.get("system"), coding.get("code")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One define of one library: what each engine came to, as written values, and where they differ."""
+
+    library: str
+    define: str
+    ours: Mapping[str, Json]
+    theirs: Mapping[str, Json]
+    differences: Sequence[compare.Difference]
+
+
+class TrialOnBoth:
+    """The trial's libraries, loaded into both engines."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+        self.screener = Screener.load()
+        value_sets = self.screener.value_sets
+        urls = [url for url in map(value_sets.url_of, value_sets.names) if url is not None]
+        self.expansions = Expansions({url: value_sets.expand(url) for url in urls})
+        self.elm = _elm()
+        names = [elm["library"]["identifier"]["id"] for elm in self.elm]
+        self.libraries: dict[str, Library] = {
+            name: load_library(self.elm, main=name, terminology=self.expansions) for name in names
+        }
+        self.pools = self._pools()
+        reference.load(TRIAL, self.elm, MAIN, self.expansions.listed())
+
+    def _pools(self) -> patients.Pools:
+        """The code lists that the ELM asks for, by resource type and element."""
+        pools: dict[tuple[str, str], dict[tuple[Code, ...], None]] = {}
+        for library in self.libraries.values():
+            for define in library.defines:
+                for need in library.retrieves(define):
+                    if need.code_path is not None:
+                        codes = need.codes or tuple(self.expansions.sets[need.value_set or ""])
+                        if codes:
+                            pools.setdefault((need.resource_type, need.code_path), {})[codes] = None
+        return {key: sorted(found, key=lambda codes: [(c.system or "", c.code or "") for c in codes]) for key, found in pools.items()}
+
+    def resources(self, seed: int, size: int = 40) -> list[dict[str, Any]]:
+        """The resources of a random patient: every second one as production would hand them to the engine."""
+        drawn = patients.patient(seed, self.pools, size)
+        return self.normalised(drawn) if seed % 2 == 0 else drawn
+
+    def normalised(self, drawn: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        record = read_bundle(patients.bundle(drawn))
+        record = normalise(record, self.screener.mappings, timezone=self.screener.timezone, as_of=DAY)
+        return [resource for kind in record.resources.values() for resource in kind]
+
+    @staticmethod
+    def parameters(seed: int) -> dict[str, Any]:
+        """The parameters that this seed sets; the others keep the CQL's defaults."""
+        random = Random(f"parameters {seed}")
+        return {
+            name: random.choice(options)
+            for name, options in _CHOICES.items()
+            if random.random() < 0.3
+        }
+
+    def compared(self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> list[Compared]:
+        """Every define of every library, on these resources."""
+        given = {**parameters, "ScreeningDate": {"$": "Date", "text": DAY.isoformat()}}
+        theirs = self.reference.run_all(TRIAL, patients.bundle(resources), given, NOW)
+        ours = self.ours(resources, parameters)
+        found = []
+        for library, results in ours.items():
+            for define, outcome in results.items():
+                other = theirs[library][define]
+                found.append(Compared(library, define, outcome, other, compare.compared(outcome, other)))
+        return found
+
+    def ours(
+        self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
+    ) -> dict[str, dict[str, dict[str, Json]]]:
+        """Our outcomes by library and define."""
+        patient = next(resource for resource in resources if resource["resourceType"] == "Patient")
+        retriever = PlainRetriever(resources, self.expansions)
+        given = {**parameters, "ScreeningDate": Date.from_date(DAY)}
+        found = {}
+        for name, library in self.libraries.items():
+            results = library.evaluate(
+                None,
+                retriever=retriever,
+                patient=patient,
+                parameters={key: value for key, value in given.items() if key in library.parameter_types},
+                now=DateTime.parse(NOW),
+            )
+            found[name] = {define: compare.outcome(result) for define, result in results.items()}
+        return found
+
+
+def _elm() -> list[dict[str, Any]]:
+    """The ELM of the trial and of all that it includes."""
+    root = files("cds_service") / "trials"
+    entries = [entry for folder in (root, root / "common", root / TRIAL) for entry in folder.iterdir()]
+    named = sorted((entry for entry in entries if entry.name.endswith(".elm.json")), key=lambda e: e.name)
+    return [json.loads(entry.read_bytes()) for entry in named]
