@@ -159,7 +159,7 @@ class Definition:
     memo: int = -1
     height: int = 0
     first: tuple[Definition, ...] = ()
-    pure: bool = False
+    pure: bool = True  # until compiled: an overload that nobody calls disturbs nobody
     direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
     reach: Reach | None = None
 
