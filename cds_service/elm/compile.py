@@ -160,11 +160,11 @@ class Definition:
     state: str = "new"
     cost: int = 0
     memo: int = -1
-    direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
-    reach: Reach | None = None
     height: int = 0
     first: tuple[Definition, ...] = ()
-    pure: bool = True  # reads only its operands and parameters; until compiled: an overload that nobody calls disturbs nobody
+    pure: bool = True  # until compiled: an overload that nobody calls disturbs nobody
+    direct: Callable[..., Any] | None = None  # the function made from its body: (context, *operands)
+    reach: Reach | None = None
 
 
 class Slot(NamedTuple):
@@ -189,8 +189,8 @@ class _Open:
     reads: set[int] = field(default_factory=set)
     cells: set[int] = field(default_factory=set)
     cost: int = 1
-    varies: bool = False
     depth: int = 0
+    varies: bool = False
 
 
 # Whether the bodies of defines and functions become Python functions; else they run as closures (for tests).
@@ -450,9 +450,9 @@ class Compiler:
             self._open = outer
         definition.cost = body.cost
         definition.fn = body.fn
+        self._measure(scope, definition, depth)
         if GENERATES:
             self._generate(definition, body)
-        self._measure(scope, definition, depth)
         definition.state = "done"
 
     def _measure(self, scope: Scope, definition: Definition, depth: int) -> None:

@@ -225,7 +225,10 @@ class LibrarySet:
         for _, canonical in sorted(texts.items()):
             digest.update(canonical)
         link(units, main)
-        unit = self._same(units[main], texts, {})[0]
+        same: dict[str, tuple[Unit, bytes]] = {}
+        for each in reversed(_included(units[main])):
+            self._same(each, texts, same)
+        unit = same[main][0]
         for name, node in unit.value_sets.items():
             url, version = node["id"], node.get("version")
             urls = [f"{url}|{version}", url] if version else [url]
