@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,18 @@ def missing() -> str | None:
 class Reference:
     """The running process. Not to be shared between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, remember: bool = False) -> None:
         self._process = subprocess.Popen(
             ["node", "--stack-size=8000", str(HERE / "run.cjs")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "CQL_REFERENCE": str(MODULES.resolve())},
+            env={
+                **os.environ,
+                "CQL_REFERENCE": str(MODULES.resolve()),
+                "CQL_REFERENCE_REMEMBERS": "1" if remember else "",
+            },
         )
 
     def close(self) -> None:
@@ -59,7 +64,7 @@ class Reference:
         line = self._process.stdout.readline()
         if not line:
             raise ReferenceFailed("the reference engine's process has ended")
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line, parse_float=Decimal)
         if "failure" in answer:
             raise ReferenceFailed(answer["failure"])
         return answer
@@ -87,6 +92,14 @@ class Reference:
         results: dict[str, dict[str, Any]] = self._ask(request)["results"]
         return results
 
+    def run_all(
+        self, name: str, bundle: Mapping[str, Any], parameters: Mapping[str, Any], now: str
+    ) -> dict[str, dict[str, dict[str, Any]]]:
+        """`{library: {define: …}}` as `run` gives it, for the main library and all that it includes."""
+        request = {"runAll": name, "bundle": bundle, "parameters": parameters, "now": now}
+        results: dict[str, dict[str, dict[str, Any]]] = self._ask(request)["results"]
+        return results
+
     def time(
         self,
         name: str,
@@ -103,9 +116,9 @@ class Reference:
 
 
 @contextmanager
-def running() -> Iterator[Reference]:
-    """The reference engine while the block runs."""
-    reference = Reference()
+def running(*, remember: bool = False) -> Iterator[Reference]:
+    """The reference engine while the block runs. `remember`: faster, the same values (remember.cjs); not for timing."""
+    reference = Reference(remember=remember)
     try:
         yield reference
     finally:

@@ -4,6 +4,8 @@
 //   {"load": "name", "libraries": [ELM…], "main": id, "valueSets": {url: [{code, system, version?}…]}}  → {"ok": true}
 //   {"run": "name", "bundle": {…}, "parameters": {name: value}, "now": "2026-06-15T12:00:00.000-03:00", "defines": [names]?}
 //        → {"results": {define: {"value": …} | {"error": "…"}}}
+//   {"runAll": "name", "bundle": {…}, "parameters": {…}, "now": "…"}
+//        → {"results": {library: {define: …}}}: the main library and each that it includes, however deep
 //   {"time": "name", "bundle": {…}, "parameters": {…}, "now": "…", "defines": [names]?, "times": n}
 //        → {"milliseconds": […]}: the PatientSource is made once, outside what is timed
 //
@@ -15,6 +17,8 @@ const path = require('path');
 const modules = process.env.CQL_REFERENCE || path.join(__dirname, '..', '..', '.tools', 'reference', 'node_modules');
 const cql = require(path.join(modules, 'cql-execution'));
 const fhir = require(path.join(modules, 'cql-exec-fhir'));
+
+if (process.env.CQL_REFERENCE_REMEMBERS) require('./remember.cjs')(cql, fhir);
 
 const loaded = new Map();
 
@@ -43,12 +47,22 @@ function encode(value, seen = new Set()) {
   if (value.isCode) return { $: 'Code', code: value.code ?? null, system: value.system ?? null };
   if (value.isConcept) return { $: 'Concept', codes: (value.codes || []).map(code => encode(code, seen)) };
   if (value.isValueSet) return { $: 'ValueSet', id: value.oid };
-  if (value.json !== undefined) return { $: 'FHIR', json: value.json };
+  if (value._typeInfo !== undefined) return encodeFhir(value);
   if (seen.has(value)) return { $: 'cycle' };
   const inner = new Set(seen).add(value);
   const made = { $: 'Tuple', elements: {} };
   for (const name of Object.keys(value)) made.elements[name] = encode(value[name], inner);
   return made;
+}
+
+// A resource by its type and id: both engines were given the same ones. A primitive is `{value, id?, extension?}` here.
+function encodeFhir(value) {
+  const json = value._json ?? null;
+  const type = value._typeInfo ? value._typeInfo.name.replace(/^FHIR\./, '') : null;
+  if (json && json.resourceType) {
+    return { $: 'FHIR', type, json: { resourceType: json.resourceType, id: json.id ?? null } };
+  }
+  return { $: 'FHIR', type, json };
 }
 
 function decode(value) {
@@ -90,7 +104,26 @@ function source(bundle) {
 
 async function evaluate(name, patient, parameters, now, defines) {
   const { library, codes } = loaded.get(name);
-  const context = new cql.PatientContext(library, patient, codes, parameters, now);
+  return evaluateIn(new cql.PatientContext(library, patient, codes, parameters, now), defines);
+}
+
+// Breadth first through the includes, each library once.
+async function evaluateAll(name, patient, parameters, now) {
+  const { library, codes } = loaded.get(name);
+  const pending = [new cql.PatientContext(library, patient, codes, parameters, now)];
+  const results = {};
+  while (pending.length) {
+    const context = pending.shift();
+    const id = context.library.source.library.identifier.id;
+    if (id in results) continue;
+    results[id] = await evaluateIn(context);
+    for (const alias of Object.keys(context.library.includes)) pending.push(context.getLibraryContext(alias));
+  }
+  return results;
+}
+
+async function evaluateIn(context, defines) {
+  const library = context.library;
   const results = {};
   for (const define of defines || Object.keys(library.expressions)) {
     const expression = library.expressions[define];
@@ -104,20 +137,25 @@ async function evaluate(name, patient, parameters, now, defines) {
   return results;
 }
 
+function written(results) {
+  for (const result of Object.values(results)) if ('value' in result) result.value = encode(result.value);
+  return results;
+}
+
 async function answer(request) {
   if (request.load) {
     loaded.set(request.load, load(request));
     return { ok: true };
   }
-  const name = request.run || request.time;
+  const name = request.run || request.runAll || request.time;
   const parameters = parametersOf(request.parameters);
   const now = cql.DateTime.parse(request.now);
   const patients = source(request.bundle);
   const patient = patients.currentPatient();
-  if (request.run) {
-    const found = await evaluate(name, patient, parameters, now, request.defines);
-    for (const result of Object.values(found)) if ('value' in result) result.value = encode(result.value);
-    return { results: found };
+  if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
+  if (request.runAll) {
+    const found = await evaluateAll(name, patient, parameters, now);
+    return { results: Object.fromEntries(Object.entries(found).map(([id, results]) => [id, written(results)])) };
   }
   const milliseconds = [];
   for (let i = 0; i < request.times; i++) {
