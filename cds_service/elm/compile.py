@@ -15,6 +15,7 @@ from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from cds_service.elm.context import UNSET, Context, Env, Fn
+from cds_service.elm.inference import inferred
 from cds_service.elm.ports import Terminology
 from cds_service.elm.reading import Unit
 from cds_service.elm.types import StaticType, result_type
@@ -135,6 +136,7 @@ class _Open:
 
     reads: set[int] = field(default_factory=set)
     cost: int = 1
+    types: dict[int, StaticType] = field(default_factory=dict)  # of its operands, by the node's identity
 
 
 # From this many nodes on, what doesn't change from row to row is computed once per query.
@@ -245,7 +247,8 @@ class Compiler:
         finally:
             self._open.pop()
         result = made if isinstance(made, Expr) else Expr(made)
-        result.type = result_type(node) or result.type
+        result.type = result_type(node) or inferred(node, opened.types, result.type)
+        self._open[-1].types[id(node)] = result.type
         result.reads = frozenset(opened.reads)
         result.cost = opened.cost
         self._open[-1].reads |= opened.reads

@@ -20,9 +20,9 @@ from typing import Any
 
 from cds_service.errors import AuthoringError, TranslationError
 from tests.measures import content as contents
-from tests.measures.compare import difference, encoded
 from tests.measures.running import TZ, Runner
 from tests.measures.translating import OPTIONS, elm_of
+from tests.reference.compare import Difference, compared, outcome, shown
 from tests.reference.engine import Reference, ReferenceFailed, missing, running
 
 EXPLAINED = json.loads((Path(__file__).parent / "explained.json").read_bytes())
@@ -95,27 +95,19 @@ def run_measure(
 def _judge(
     row: Row, library: str, patient: contents.TestPatient, name: str, result: Any, other: Mapping[str, Any] | None
 ) -> None:
-    if other is None:
-        found, one, two = "the reference has no such define", "", ""
-    elif result.error is not None or "error" in other:
-        one = f"error: {result.error}" if result.error is not None else json.dumps(encoded(result.value), default=str)
-        two = f"error: {other['error']}" if "error" in other else json.dumps(other["value"])
-        found = "" if result.error is not None and "error" in other else "only one fails"
-    else:
-        value = encoded(result.value)
-        found = difference(value, other["value"]) or ""
-        one, two = (json.dumps(value, default=str), json.dumps(other["value"])) if found else ("", "")
-        if not found and value not in (None, False, []):
-            row.told += 1
+    ours = outcome(result)
+    found = compared(ours, other) if other is not None else [Difference("", "a define", "none of that name")]
     if not found:
         row.equal += 1
+        row.told += ours.get("value") not in (None, False, [])
         return
+    one, two = (shown(side.get("value")) if "value" in side else f"fails: {side.get('error')}" for side in (ours, other or {}))
     name_of = explanation(library, name, one, two)
     if name_of is not None:
         row.explained[name_of] += 1
         return
     row.unexplained.append(
-        {"measure": row.title, "define": name, "patient": patient.name, "home": str(patient.home), "difference": found, "ours": one[:1500], "reference": two[:1500]}
+        {"measure": row.title, "define": name, "patient": patient.name, "home": str(patient.home), "difference": str(found[0]), "ours": one[:1500], "reference": two[:1500]}
     )  # fmt: skip
 
 
@@ -161,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rows(found: Sequence[contents.Measure], content: contents.Content, given: argparse.Namespace) -> Iterable[Row]:
-    with running() as reference:
+    with running(remember=True) as reference:
         for measure in found:
             forms = (given.form or ["plain", "typed"]) if measure.main.cql is not None else ["bundled"]
             for form in forms:
