@@ -47,6 +47,8 @@ class Reference:
                 **os.environ,
                 "CQL_REFERENCE": str(MODULES.resolve()),
                 "CQL_REFERENCE_REMEMBERS": "1" if remember else "",
+                # It takes a dateTime without an offset to be at its process's zone: at that of the tests' evaluations.
+                "TZ": "Etc/GMT+3",
             },
         )
 

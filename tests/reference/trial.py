@@ -9,6 +9,7 @@ process raises ReferenceFailed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -119,7 +120,7 @@ class TrialOnBoth:
             name: load_library(self.elm, main=name, terminology=self.expansions) for name in names
         }
         self.pools = self._pools()
-        reference.load(TRIAL, self.elm, MAIN, self.expansions.listed())
+        reference.load(TRIAL, [in_javascript(elm) for elm in self.elm], MAIN, self.expansions.listed())
 
     def _pools(self) -> patients.Pools:
         """The code lists that the ELM asks for, by resource type and element."""
@@ -183,6 +184,26 @@ class TrialOnBoth:
             )
             found[name] = {define: compare.outcome(result) for define, result in results.items()}
         return found
+
+
+def in_javascript(node: Any) -> Any:
+    """ELM whose patterns JavaScript can read: `(?s)` taken away, and each dot that it speaks of written out.
+
+    CQL matches in single line mode and recommends PCRE, whose `(?s)` says so in the pattern itself; JavaScript knows neither, and
+    would fail in every define that rests on such a pattern (tests/engine/test_differential.py shows it).
+    """
+    if isinstance(node, list):
+        return [in_javascript(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    value = node.get("value")
+    if node.get("type") == "Literal" and isinstance(value, str) and value.startswith("(?s)"):
+        return {**node, "value": _DOT.sub(lambda found: "[\\s\\S]" if found[0] == "." else found[0], value[4:])}
+    return {key: in_javascript(item) for key, item in node.items()}
+
+
+# What is no dot (an escape, a class), or a dot.
+_DOT: Final = re.compile(r"\\.|\[[^\]]*\]|\.", re.DOTALL)
 
 
 def _elm() -> list[dict[str, Any]]:
