@@ -88,17 +88,34 @@ class Reference:
         parameters: Mapping[str, Any],
         now: str,
         defines: Sequence[str] | None = None,
+        *,
+        amended: Sequence[str] = (),
     ) -> dict[str, dict[str, Any]]:
-        """`{define: {"value": …} or {"error": …}}` for the Bundle's one patient; values as run.cjs encodes them."""
+        """`{define: {"value": …} or {"error": …}}` for the Bundle's one patient; values as run.cjs encodes them.
+
+        `amended`: deviations from CQL (amendments.cjs) that are taken away while this runs.
+        """
         request = {"run": name, "bundle": bundle, "parameters": parameters, "now": now, "defines": defines}
+        request["amended"] = list(amended)
         results: dict[str, dict[str, Any]] = self._ask(request)["results"]
         return results
 
     def run_all(
-        self, name: str, bundle: Mapping[str, Any], parameters: Mapping[str, Any], now: str
+        self,
+        name: str,
+        bundle: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        now: str,
+        *,
+        only: Mapping[str, Sequence[str]] | None = None,
+        amended: Sequence[str] = (),
     ) -> dict[str, dict[str, dict[str, Any]]]:
-        """`{library: {define: …}}` as `run` gives it, for the main library and all that it includes."""
+        """`{library: {define: …}}` as `run` gives it, for the main library and all that it includes.
+
+        `only`: these defines, by library. `amended`: as in `run`.
+        """
         request = {"runAll": name, "bundle": bundle, "parameters": parameters, "now": now}
+        request |= {"only": only, "amended": list(amended)}
         results: dict[str, dict[str, dict[str, Any]]] = self._ask(request)["results"]
         return results
 

@@ -4,8 +4,9 @@
 //   {"load": "name", "libraries": [ELM…], "main": id, "valueSets": {url: [{code, system, version?}…]}}  → {"ok": true}
 //   {"run": "name", "bundle": {…}, "parameters": {name: value}, "now": "2026-06-15T12:00:00.000-03:00", "defines": [names]?}
 //        → {"results": {define: {"value": …} | {"error": "…"}}}
-//   {"runAll": "name", "bundle": {…}, "parameters": {…}, "now": "…"}
+//   {"runAll": "name", "bundle": {…}, "parameters": {…}, "now": "…", "only": {library: [names]}?}
 //        → {"results": {library: {define: …}}}: the main library and each that it includes, however deep
+//   Both take "amended": [names of amendments.cjs]?, and then evaluate with those deviations of the reference taken away.
 //   {"time": "name", "bundle": {…}, "parameters": {…}, "now": "…", "defines": [names]?, "times": n}
 //        → {"milliseconds": […]}: the PatientSource is made once, outside what is timed
 //
@@ -22,6 +23,7 @@ if (process.env.CQL_REFERENCE_REMEMBERS) {
   require('./remember.cjs')(cql, fhir, require(path.join(modules, 'cql-execution', 'lib', 'util', 'immutableUtil.js')));
 }
 
+const amendments = require('./amendments.cjs')(modules);
 const loaded = new Map();
 
 function encode(value, seen = new Set()) {
@@ -113,7 +115,7 @@ async function evaluate(name, patient, parameters, now, defines) {
 }
 
 // Breadth first through the includes, each library once.
-async function evaluateAll(name, patient, parameters, now) {
+async function evaluateAll(name, patient, parameters, now, only) {
   const { library, codes } = loaded.get(name);
   const pending = [new cql.PatientContext(library, patient, codes, parameters, now)];
   const results = {};
@@ -121,7 +123,7 @@ async function evaluateAll(name, patient, parameters, now) {
     const context = pending.shift();
     const id = context.library.source.library.identifier.id;
     if (id in results) continue;
-    results[id] = await evaluateIn(context);
+    results[id] = await evaluateIn(context, only ? only[id] || [] : undefined);
     for (const alias of Object.keys(context.library.includes)) pending.push(context.getLibraryContext(alias));
   }
   return results;
@@ -156,10 +158,15 @@ async function answer(request) {
   const parameters = parametersOf(request.parameters);
   const now = cql.DateTime.parse(request.now);
   const patient = patientOf(request.bundle);
-  if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
-  if (request.runAll) {
-    const found = await evaluateAll(name, patient, parameters, now);
-    return { results: Object.fromEntries(Object.entries(found).map(([id, results]) => [id, written(results)])) };
+  if (request.run || request.runAll) {
+    const restore = (request.amended || []).map(amendment => amendments[amendment]());
+    try {
+      if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
+      const found = await evaluateAll(name, patient, parameters, now, request.only);
+      return { results: Object.fromEntries(Object.entries(found).map(([id, results]) => [id, written(results)])) };
+    } finally {
+      for (const undo of restore.reverse()) undo();
+    }
   }
   const milliseconds = [];
   for (let i = 0; i < request.times; i++) {
