@@ -175,7 +175,7 @@ TABLE: Final[dict[str, list[tuple[str, Any]]]] = {
         ("({Tuple { a: 2, b: 'x' }, Tuple { a: 1, b: 'y' }}) T return all T.b sort asc", ["x", "y"]),
         ("(({Tuple { a: 2, b: 'x' }, Tuple { a: 1, b: 'y' }}) T sort by a).b", ["y", "x"]),
         ("(({Tuple { a: 2, b: 'x' }, Tuple { a: 1, b: 'y' }}) T sort by a * -1).b", ["x", "y"]),
-        ("(null as List<Integer>) N return N", []),
+        ("(null as List<Integer>) N return N", None),
     ],
 }  # fmt: skip
 

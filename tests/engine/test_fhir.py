@@ -170,7 +170,7 @@ EXPECTED: dict[str, Any] = {
     "Concepts": [Concept((Code("86044005", "http://snomed.info/sct"),)), Concept((), "flu")],
     "Any Interpretation": True,
     "Above 40": ["o1"],
-    "High Limits": [[Decimal(40), None], [], []],
+    "High Limits": [[Decimal(40), None], None, None],
     "Latest Id": "o1",
     "With Condition": ["o1", "o2", "o3"],
     "Pairs": [{"observation": "o1", "condition": "c1"}],

@@ -6,7 +6,7 @@
 
 'use strict';
 
-module.exports = function remember(cql, fhir) {
+module.exports = function remember(cql, fhir, keys) {
   const source = fhir.PatientSource.FHIRv401({ requireProfileTagging: false });
   source.loadBundles([{ entry: [{ resource: { resourceType: 'Patient' } }] }]);
   const patient = Object.getPrototypeOf(source.currentPatient());
@@ -21,6 +21,14 @@ module.exports = function remember(cql, fhir) {
   object._typeHierarchy = function () {
     if (!hierarchies.has(this._typeInfo)) hierarchies.set(this._typeInfo, hierarchy.call(this));
     return hierarchies.get(this._typeInfo);
+  };
+
+  const normalised = new WeakMap();
+  const normalise = keys.toNormalizedKey;
+  keys.toNormalizedKey = function (value) {
+    if (value === null || typeof value !== 'object' || value._typeInfo === undefined) return normalise(value);
+    if (!normalised.has(value)) normalised.set(value, normalise(value));
+    return normalised.get(value);
   };
 
   const contexts = new WeakMap();

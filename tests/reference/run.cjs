@@ -4,8 +4,9 @@
 //   {"load": "name", "libraries": [ELM…], "main": id, "valueSets": {url: [{code, system, version?}…]}}  → {"ok": true}
 //   {"run": "name", "bundle": {…}, "parameters": {name: value}, "now": "2026-06-15T12:00:00.000-03:00", "defines": [names]?}
 //        → {"results": {define: {"value": …} | {"error": "…"}}}
-//   {"runAll": "name", "bundle": {…}, "parameters": {…}, "now": "…"}
+//   {"runAll": "name", "bundle": {…}, "parameters": {…}, "now": "…", "only": {library: [names]}?}
 //        → {"results": {library: {define: …}}}: the main library and each that it includes, however deep
+//   Both take "amended": [names of amendments.cjs]?, and then evaluate with those deviations of the reference taken away.
 //   {"time": "name", "bundle": {…}, "parameters": {…}, "now": "…", "defines": [names]?, "times": n}
 //        → {"milliseconds": […]}: the PatientSource is made once, outside what is timed
 //
@@ -19,8 +20,11 @@ const modules = process.env.CQL_REFERENCE || path.join(__dirname, '..', '..', '.
 const cql = require(path.join(modules, 'cql-execution'));
 const fhir = require(path.join(modules, 'cql-exec-fhir'));
 
-if (process.env.CQL_REFERENCE_REMEMBERS) require('./remember.cjs')(cql, fhir);
+if (process.env.CQL_REFERENCE_REMEMBERS) {
+  require('./remember.cjs')(cql, fhir, require(path.join(modules, 'cql-execution', 'lib', 'util', 'immutableUtil.js')));
+}
 
+const amendments = require('./amendments.cjs')(modules);
 const loaded = new Map();
 
 function encode(value, seen = new Set()) {
@@ -107,10 +111,13 @@ function parametersOf(given) {
   return Object.fromEntries(Object.entries(given || {}).map(([name, value]) => [name, decode(value)]));
 }
 
-function source(bundle) {
-  const patients = fhir.PatientSource.FHIRv401({ requireProfileTagging: false });
-  patients.loadBundles([bundle]);
-  return patients;
+// One source for all: to make it is to parse FHIR's model.
+const source = fhir.PatientSource.FHIRv401({ requireProfileTagging: false });
+
+function patientOf(bundle) {
+  source.reset();
+  source.loadBundles([bundle]);
+  return source.currentPatient();
 }
 
 async function evaluate(name, patient, parameters, now, defines) {
@@ -119,7 +126,7 @@ async function evaluate(name, patient, parameters, now, defines) {
 }
 
 // Breadth first through the includes, each library once.
-async function evaluateAll(name, patient, parameters, now) {
+async function evaluateAll(name, patient, parameters, now, only) {
   const { library, codes } = loaded.get(name);
   const pending = [new cql.PatientContext(library, patient, codes, parameters, now)];
   const results = {};
@@ -127,7 +134,7 @@ async function evaluateAll(name, patient, parameters, now) {
     const context = pending.shift();
     const id = context.library.source.library.identifier.id;
     if (id in results) continue;
-    results[id] = await evaluateIn(context);
+    results[id] = await evaluateIn(context, only ? only[id] || [] : undefined);
     for (const alias of Object.keys(context.library.includes)) pending.push(context.getLibraryContext(alias));
   }
   return results;
@@ -161,12 +168,16 @@ async function answer(request) {
   const name = request.run || request.runAll || request.time;
   const parameters = parametersOf(request.parameters);
   const now = cql.DateTime.parse(request.now);
-  const patients = source(request.bundle);
-  const patient = patients.currentPatient();
-  if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
-  if (request.runAll) {
-    const found = await evaluateAll(name, patient, parameters, now);
-    return { results: Object.fromEntries(Object.entries(found).map(([id, results]) => [id, written(results)])) };
+  const patient = patientOf(request.bundle);
+  if (request.run || request.runAll) {
+    const restore = (request.amended || []).map(amendment => amendments[amendment]());
+    try {
+      if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
+      const found = await evaluateAll(name, patient, parameters, now, request.only);
+      return { results: Object.fromEntries(Object.entries(found).map(([id, results]) => [id, written(results)])) };
+    } finally {
+      for (const undo of restore.reverse()) undo();
+    }
   }
   const milliseconds = [];
   for (let i = 0; i < request.times; i++) {

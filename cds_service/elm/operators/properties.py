@@ -240,6 +240,9 @@ def _primitive_value(current: Access, primitive: str) -> Fn:
 
 
 def _choice(parent: Fn, choices: tuple[tuple[str, str], ...]) -> Fn:
+    # A primitive that has extensions or an id but no value (`_onsetDateTime`) is there, and of its type.
+    extras = tuple(("_" + key, kind) for key, kind in choices if fhir_model.value_type(kind) is not None)
+
     def run_choice(ctx: Context, env: Env) -> Any:
         source = parent(ctx, env)
         if source is not None:
@@ -248,6 +251,9 @@ def _choice(parent: Fn, choices: tuple[tuple[str, str], ...]) -> Fn:
                     value = source[key]
                     if value is not None:
                         return Typed(value, kind)
+            for extra, kind in extras:
+                if extra in source:
+                    return Typed(Shell(source[extra] or {}), kind)
         return None
 
     return run_choice

@@ -1,8 +1,10 @@
 """Queries: sources, let, with and without, where, return, aggregate, sort. CQL Author's Guide, Queries.
 
 A source that is no list makes one row, and a query over such sources only gives a single result. A null
-source has no rows. `return` is distinct unless it says `all`. Rows live in slots of the define's frame. A
-with/without source that doesn't depend on the row is evaluated once per query.
+source has no rows; where every source is null, so is the result (Developer's Guide, Multi-Source Queries: "If all
+the sources of a query evaluate to null, the result is null"). The result is distinct unless `return` says `all`:
+"if no return clause is specified, duplicates will be eliminated from the result". Rows live in slots of the
+define's frame. A with/without source that doesn't depend on the row is evaluated once per query.
 """
 
 from __future__ import annotations
@@ -135,27 +137,30 @@ def _rows_of(expr: Expr) -> Callable[[Any], Any]:
     return _items if known is None else (_listed if known else _one)
 
 
-def _collector(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
-    """A closure that gives the projection of each row that passes, in order."""
+def _collector(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | None]:
+    """A closure that gives the projection of each row that passes, in order; None where all sources are null."""
     if len(plan.sources) == 1 and not plan.lets and len(plan.tests) <= 1:
         return _simple(plan, project)
 
-    def collect(ctx: Context, env: Env) -> list[Any]:
+    def collect(ctx: Context, env: Env) -> list[Any] | None:
         made: list[Any] = []
-        _each_row(plan, ctx, env, lambda: made.append(project(ctx, env)))
-        return made
+        if _each_row(plan, ctx, env, lambda: made.append(project(ctx, env))):
+            return made
+        return None
 
     return collect
 
 
-def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
+def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | None]:
     """One source and at most one test: the loop that most queries are."""
     source, index, rows = plan.sources[0]
     cells = plan.loop.cells
     test = plan.tests[0] if plan.tests else None
 
-    def collect_all(ctx: Context, env: Env) -> list[Any]:
+    def collect_all(ctx: Context, env: Env) -> list[Any] | None:
         items = source(ctx, env)
+        if items is None:
+            return None
         for cell in cells:
             env[cell] = UNSET
         made = []
@@ -168,8 +173,10 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
         return collect_all
     passes = test
 
-    def collect_passing(ctx: Context, env: Env) -> list[Any]:
+    def collect_passing(ctx: Context, env: Env) -> list[Any] | None:
         items = source(ctx, env)
+        if items is None:
+            return None
         for cell in cells:
             env[cell] = UNSET
         made = []
@@ -182,8 +189,8 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any]]:
     return collect_passing
 
 
-def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> None:
-    """Call `row` with each row that passes in the frame's slots."""
+def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> bool:
+    """Call `row` with each row that passes in the frame's slots; whether any source is more than null."""
     sources, lets, tests = plan.sources, plan.lets, plan.tests
     last = len(sources) - 1
 
@@ -205,7 +212,10 @@ def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> No
     first = sources[0][0](ctx, env)
     for cell in plan.loop.cells:
         env[cell] = UNSET
+    if first is None:
+        return any(source(ctx, env) is not None for source, _, _ in sources[1:])
     level(0, first)
+    return True
 
 
 def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Fn:
@@ -236,7 +246,7 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
     lists = any(_is_list(expr) is True for expr, _ in sources)
     clause = node.get("return")
     each = scope.expr(clause["expression"]) if clause else _whole_row(node, sources)
-    unique = clause is not None and clause.get("distinct", True)
+    unique = clause.get("distinct", True) if clause else not _has_no_duplicates(node)
     kind = each.type
     order = compile_sort(scope, node["sort"], kind, plan.loop) if node.get("sort") else None
     check = None if single or lists else [expr.fn for expr, _ in sources]
@@ -246,6 +256,8 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
 
     def run_query(ctx: Context, env: Env) -> Any:
         result = collect(ctx, env)
+        if result is None:
+            return None
         if unique:
             result = distinct(result)
         if order is not None:
@@ -255,6 +267,11 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
         return result
 
     return Expr(run_query, kind if single else ListOf(kind))
+
+
+def _has_no_duplicates(node: Node) -> bool:
+    """Whether the rows are those of one retrieve, or of no list at all: nothing to look for."""
+    return len(node["source"]) == 1 and node["source"][0]["expression"]["type"] == "Retrieve"
 
 
 def _exists(scope: Scope, node: Node) -> Expr:

@@ -125,7 +125,10 @@ def _is(scope: Scope, node: Node) -> Expr:
 
 def _is_choice(found: properties.Access, wanted: str) -> Expr:
     """`O.value is Quantity`: whether the key is there."""
-    keys = [key for key, kind in found.choices if fhir_model.is_subtype(kind, wanted)]
+    choices = [(key, kind) for key, kind in found.choices if fhir_model.is_subtype(kind, wanted)]
+    # `_valueDateTime` alone: a dateTime that has extensions or an id but no value.
+    extras = ["_" + key for key, kind in choices if fhir_model.value_type(kind) is not None]
+    keys = [key for key, _ in choices] + extras
     parent = found.parent
     assert parent is not None  # noqa: S101 - asked by the caller
 
