@@ -95,7 +95,7 @@ def _check_model(unit: Unit, using: Node) -> None:
             f"library {unit.name} uses the model {using.get('localIdentifier')} ({uri}): only FHIR R4 is known"
         )
     versions = _MODELS[uri]
-    if versions and version not in versions:
+    if versions and version is not None and version not in versions:
         raise AuthoringError(f"library {unit.name} uses FHIR {version}: only 4.0.1 is known")
 
 

@@ -61,10 +61,8 @@ def _elm(source: Source) -> Mapping[str, Any]:
 def _with_helpers(libraries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """FHIRHelpers 4.0.1 added where it is included and not given."""
     given = {library["library"]["identifier"]["id"] for library in libraries}
-    wanted = {
-        name for library in libraries for name, _ in elm_source(library["library"], Path()).includes
-    }
-    if "FHIRHelpers" in wanted - given:
+    wanted = {include for library in libraries for include in elm_source(library["library"], Path()).includes}
+    if "FHIRHelpers" not in given and {("FHIRHelpers", None), ("FHIRHelpers", "4.0.1")} & wanted:
         helpers = json.loads((files("cds_service.trials") / "FHIRHelpers.elm.json").read_bytes())
         libraries = [*libraries, {"library": helpers["library"]}]
     return libraries

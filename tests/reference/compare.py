@@ -221,7 +221,11 @@ def _bare(value: Json) -> Json:
         return [_bare(item) for item in value]
     if isinstance(value, Mapping):
         if value.get("$") == "FHIR":
-            return _bare(value["json"])
+            inner = _bare(value["json"])
+            # A primitive is an object there (`encodeFhir` in run.cjs).
+            if isinstance(inner, Mapping) and "value" in inner and (value.get("type") or "")[:1].islower():
+                return inner["value"]
+            return inner
         if value.get("$") == "Object":
             return {name: _bare(item) for name, item in value["elements"].items()}
         return {name: _bare(item) for name, item in value.items()}

@@ -29,32 +29,10 @@ def _query(scope: Scope, node: Node) -> Expr:
     if node.get("aggregate"):
         result = _aggregate(scope, node["aggregate"], plan, slots)
     else:
-        result = _or_null(_returned(scope, node, sources, plan), node, sources)
+        result = _returned(scope, node, sources, plan)
     # What was bound here is of no concern to what stands around the query.
     scope.compiler.unbind(slots)
     return result
-
-
-# These always have a value, if only an empty list.
-_NEVER_NULL = frozenset({"Retrieve", "Union", "List", "ToList"})
-
-
-def _or_null(result: Expr, node: Node, sources: Sequence[tuple[Expr, Slot]]) -> Expr:
-    """CQL Developer's Guide, Queries: "If all the sources of a query evaluate to null, the result is null"."""
-    if any(source["expression"].get("type") in _NEVER_NULL for source in node["source"]):
-        return result
-    rows = {slot.at for _, slot in sources}
-    # A source that is read from a row of another one is null where there is no row.
-    checked = [expr.fn for expr, _ in sources if not expr.reads & rows]
-    inner = result.fn
-
-    def run_or_null(ctx: Context, env: Env) -> Any:
-        found = inner(ctx, env)
-        if not found and found is not None and type(found) is list and all(fn(ctx, env) is None for fn in checked):
-            return None
-        return found
-
-    return Expr(run_or_null, result.type)
 
 
 def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], _Plan, list[Slot]]:
