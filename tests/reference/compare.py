@@ -215,6 +215,9 @@ def _moment(value: Mapping[str, Json]) -> tuple[int | None, ...]:
     return tuple(None if part is None else now for part, now in zip(parts, (*whole, parts[6]), strict=True))
 
 
+_QUANTITIES: Final = frozenset({"Quantity", "Age", "Count", "Distance", "Duration", "Money", "SimpleQuantity"})
+
+
 def _bare(value: Json) -> Json:
     """The JSON of a FHIR element however it was written: both engines' markers taken away."""
     if isinstance(value, list):
@@ -223,7 +226,8 @@ def _bare(value: Json) -> Json:
         if value.get("$") == "FHIR":
             inner = _bare(value["json"])
             # A primitive is an object there (`encodeFhir` in run.cjs).
-            if isinstance(inner, Mapping) and "value" in inner and (value.get("type") or "")[:1].islower():
+            primitive = isinstance(inner, Mapping) and "value" in inner and set(inner) <= {"value", "id", "extension"}
+            if primitive and value.get("type") not in _QUANTITIES:
                 return inner["value"]
             return inner
         if value.get("$") == "Object":
