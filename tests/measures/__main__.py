@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rows(found: Sequence[contents.Measure], content: contents.Content, given: argparse.Namespace) -> Iterable[Row]:
-    with running(remember=True) as reference:
+    with running() as reference:
         for measure in found:
             forms = (given.form or ["plain", "typed"]) if measure.main.cql is not None else ["bundled"]
             for form in forms:
