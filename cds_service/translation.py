@@ -124,7 +124,9 @@ def translate(
         raise TranslationError("There is no CQL to translate.")
     files = list(sources)
     if len(files) == 1:
-        response = _post(url, timeout, pause, options, data=sources[files[0]].encode(), headers=_headers(single=True))
+        response = _post(
+            url, timeout, pause, options, data=sources[files[0]].encode(), headers=_headers(single=True)
+        )
         elms = [_elm(response.content, response, files[0])]
     else:
         form = [

@@ -93,7 +93,12 @@ def run_measure(
 
 
 def _judge(
-    row: Row, library: str, patient: contents.TestPatient, name: str, result: Any, other: Mapping[str, Any] | None
+    row: Row,
+    library: str,
+    patient: contents.TestPatient,
+    name: str,
+    result: Any,
+    other: Mapping[str, Any] | None,
 ) -> None:
     ours = outcome(result)
     found = compared(ours, other) if other is not None else [Difference("", "a define", "none of that name")]
@@ -101,7 +106,10 @@ def _judge(
         row.equal += 1
         row.told += ours.get("value") not in (None, False, [])
         return
-    one, two = (shown(side.get("value")) if "value" in side else f"fails: {side.get('error')}" for side in (ours, other or {}))
+    one, two = (
+        shown(side.get("value")) if "value" in side else f"fails: {side.get('error')}"
+        for side in (ours, other or {})
+    )
     name_of = explanation(library, name, one, two)
     if name_of is not None:
         row.explained[name_of] += 1
@@ -114,7 +122,9 @@ def _judge(
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.measures", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--form", action="append", choices=[*OPTIONS], help="how CQL is translated (default: plain, typed)")
+    parser.add_argument(
+        "--form", action="append", choices=[*OPTIONS], help="how CQL is translated (default: plain, typed)"
+    )
     parser.add_argument("--only", default="", help="only measures whose title matches")
     parser.add_argument("--patients", type=int, default=0, help="at most so many patients a measure (0: all)")
     parser.add_argument("--every", action="store_true", help="included libraries too, each for itself")
@@ -133,14 +143,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     content = contents.read(given.folder)
     found = [m for m in contents.measures(content, every=given.every) if re.search(given.only, m.title)]
     if not found or not content.patients:
-        print(f"{given.folder} holds {len(found)} measures and {len(content.patients)} test patients.\n{WHERE}", file=sys.stderr)
+        print(
+            f"{given.folder} holds {len(found)} measures and {len(content.patients)} test patients.\n{WHERE}",
+            file=sys.stderr,
+        )
         return 2
     rows = list(_rows(found, content, given))
     unexplained = [item for row in rows for item in row.unexplained]
     if given.differences:
         given.differences.write_text(json.dumps(unexplained, indent=1, ensure_ascii=False), encoding="utf-8")
     failed = [row for row in rows if row.failure]
-    total = Row("total", sum(r.defines for r in rows), len(content.patients), sum(r.equal for r in rows), sum(r.told for r in rows))
+    total = Row(
+        "total",
+        sum(r.defines for r in rows),
+        len(content.patients),
+        sum(r.equal for r in rows),
+        sum(r.told for r in rows),
+    )
     for row in rows:
         total.explained += row.explained
     for name, number in total.explained.most_common():
@@ -152,7 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if unexplained or any("TranslationError" not in (row.failure or "") for row in failed) else 0
 
 
-def _rows(found: Sequence[contents.Measure], content: contents.Content, given: argparse.Namespace) -> Iterable[Row]:
+def _rows(
+    found: Sequence[contents.Measure], content: contents.Content, given: argparse.Namespace
+) -> Iterable[Row]:
     with running() as reference:
         for measure in found:
             forms = (given.form or ["plain", "typed"]) if measure.main.cql is not None else ["bundled"]
@@ -182,7 +203,9 @@ def _row(
     return run_measure(reference, measure, libraries, patients, content.value_sets, title)
 
 
-def _patients(measure: contents.Measure, patients: Sequence[contents.TestPatient], most: int) -> Sequence[contents.TestPatient]:
+def _patients(
+    measure: contents.Measure, patients: Sequence[contents.TestPatient], most: int
+) -> Sequence[contents.TestPatient]:
     """Its own patients first: those whose folder is named after it or lies nearest."""
     name = re.escape(measure.main.name)
     ordered = sorted(patients, key=lambda p: 0 if re.search(name, str(p.home)) else 1)

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 Resource = dict[str, Any]
-_LIBRARY = re.compile(r"^\s*library\s+(?:[\w-]+\.)*(\"[^\"]+\"|[\w-]+)(?:\s+version\s+'([^']*)')?", re.MULTILINE)
+_LIBRARY = re.compile(
+    r"^\s*library\s+(?:[\w-]+\.)*(\"[^\"]+\"|[\w-]+)(?:\s+version\s+'([^']*)')?", re.MULTILINE
+)
 _INCLUDE = re.compile(
     r"^\s*include\s+(?:[\w-]+\.)*(\"[^\"]+\"|[\w-]+)(?:\s+version\s+'([^']*)')?", re.MULTILINE
 )
@@ -94,7 +96,7 @@ def _once(patients: Iterable[TestPatient]) -> list[TestPatient]:
     """Each patient's data once: repositories repeat their tests in bundles."""
     seen: dict[str, TestPatient] = {}
     for patient in patients:
-        key = json.dumps(sorted((json.dumps(r, sort_keys=True) for r in patient.resources)))
+        key = json.dumps(sorted(json.dumps(r, sort_keys=True) for r in patient.resources))
         seen.setdefault(key, patient)
     return list(seen.values())
 
@@ -128,7 +130,12 @@ def elm_source(library: Mapping[str, Any], home: Path) -> Source:
     ]
     identifier = library["identifier"]
     return Source(
-        identifier["id"], identifier.get("version"), tuple(includes), tuple(models), home, elm={"library": library}
+        identifier["id"],
+        identifier.get("version"),
+        tuple(includes),
+        tuple(models),
+        home,
+        elm={"library": library},
     )
 
 
@@ -139,7 +146,11 @@ def _take(
     document: Resource,
     path: Path,
 ) -> None:
-    if "library" in document and isinstance(document["library"], dict) and "identifier" in document["library"]:
+    if (
+        "library" in document
+        and isinstance(document["library"], dict)
+        and "identifier" in document["library"]
+    ):
         content.sources.append(elm_source(document["library"], path.parent))
         return
     if document.get("resourceType") != "Bundle":
@@ -184,7 +195,9 @@ def _definition(content: Content, sets: dict[str, Resource], resource: Resource,
                     content.unread.append(home)
 
 
-def codes_of(value_set: Resource, sets: Mapping[str, Resource], seen: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+def codes_of(
+    value_set: Resource, sets: Mapping[str, Resource], seen: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
     """The codes of an expansion, else those that the definition lists."""
     made: dict[tuple[Any, Any], dict[str, Any]] = {}
 
@@ -231,7 +244,9 @@ def _patients_of_folders(loose: Mapping[Path, Sequence[Resource]]) -> Iterator[T
             if patients:
                 yield from _by_reference(folder, loose[folder])
             continue
-        home = folder.parent if folder.name in ("Patient", "patient") and count[folder.parent] == 1 else folder
+        home = (
+            folder.parent if folder.name in ("Patient", "patient") and count[folder.parent] == 1 else folder
+        )
         resources = [
             resource
             for other, found in sorted(loose.items())
@@ -254,7 +269,9 @@ def _patient(name: str, home: Path, resources: Sequence[Resource]) -> TestPatien
     kept = [r for r in resources if r["resourceType"] not in _DEFINITIONS]
     period = None
     for resource in resources:
-        if resource["resourceType"] == "MeasureReport" and {"start", "end"} <= set(resource.get("period") or ()):
+        if resource["resourceType"] == "MeasureReport" and {"start", "end"} <= set(
+            resource.get("period") or ()
+        ):
             period = (resource["period"]["start"][:10], resource["period"]["end"][:10])
     if period is None:
         dated = [r for r in kept if r["resourceType"] != "Patient"]
@@ -284,9 +301,7 @@ class Measure:
 
 def measures(content: Content, *, every: bool = False) -> list[Measure]:
     """The content's measures (`every`: each library for itself), the same text once."""
-    included = {
-        (source.cql is None, name) for source in content.sources for name, _ in source.includes
-    }
+    included = {(source.cql is None, name) for source in content.sources for name, _ in source.includes}
     found: dict[str, Measure] = {}
     for source in content.sources:
         if source.name == "FHIRHelpers" or (not every and (source.cql is None, source.name) in included):
@@ -314,7 +329,7 @@ def _closed(main: Source, sources: Sequence[Source]) -> Measure:
                 continue
             other = _find(source, name, version, sources)
             if other is None:
-                if name != "FHIRHelpers":
+                if (name, version) not in (("FHIRHelpers", None), ("FHIRHelpers", "4.0.1")):
                     missing.append(f"{name} {version or ''}".strip())
                 continue
             kept[name, version] = other

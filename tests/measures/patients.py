@@ -22,7 +22,9 @@ def coded(system: str, code: str, text: str | None = None) -> dict[str, Any]:
     return {**made, "text": text} if text else made
 
 
-def visit(id: str, start: str, end: str | None, *, status: str = "finished", code: str = "185349003") -> dict[str, Any]:
+def visit(
+    id: str, start: str, end: str | None, *, status: str = "finished", code: str = "185349003"
+) -> dict[str, Any]:
     period = {"start": start, "end": end} if end else {"start": start}
     kind = "IMP" if code == "32485007" else "AMB"
     return {"resourceType": "Encounter", "id": id, "status": status, "class": {"system": ACT, "code": kind}, "type": [coded(SNOMED, code)], "period": period}  # fmt: skip
@@ -37,8 +39,17 @@ def condition(id: str, onset: dict[str, Any], status: str = "confirmed") -> dict
     return {"resourceType": "Condition", "id": id, "code": coded(SNOMED, "44054006", "diabetes"), "verificationStatus": coded(system, status), **onset}  # fmt: skip
 
 
-def result(id: str, value: dict[str, Any], at: dict[str, Any], status: str = "final", visit: str | None = None) -> dict[str, Any]:
-    made = {"resourceType": "Observation", "id": id, "status": status, "code": coded(LOINC, "4548-4", "HbA1c"), **value, **at}
+def result(
+    id: str, value: dict[str, Any], at: dict[str, Any], status: str = "final", visit: str | None = None
+) -> dict[str, Any]:
+    made = {
+        "resourceType": "Observation",
+        "id": id,
+        "status": status,
+        "code": coded(LOINC, "4548-4", "HbA1c"),
+        **value,
+        **at,
+    }
     return {**made, "encounter": {"reference": f"Encounter/{visit}"}} if visit else made
 
 
@@ -46,7 +57,9 @@ def percent(number: float | int) -> dict[str, Any]:
     return {"valueQuantity": {"value": number, "unit": "%", "system": UCUM, "code": "%"}}
 
 
-def statin(id: str, start: str | None, quantity: float | None, refills: int | None = None, days: int | None = None) -> dict[str, Any]:
+def statin(
+    id: str, start: str | None, quantity: float | None, refills: int | None = None, days: int | None = None
+) -> dict[str, Any]:
     request: dict[str, Any] = {}
     if start:
         request["validityPeriod"] = {"start": start}

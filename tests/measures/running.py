@@ -19,7 +19,9 @@ TZ = "Etc/GMT+3"
 PERIOD = "Measurement Period"
 
 
-def value_sets_of(libraries: Sequence[ELM], known: Codes) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+def value_sets_of(
+    libraries: Sequence[ELM], known: Codes
+) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """The codes of every value set that the libraries name, by its id there; and which of them are not known."""
     by_oid = {url.rsplit("/", 1)[-1].removeprefix("urn:oid:"): codes for url, codes in known.items()}
     made: dict[str, list[dict[str, Any]]] = {}
@@ -76,7 +78,11 @@ class Record:
                     continue
                 if (system, code) in wanted:
                     return True
-                if value_set is not None and system is not None and self._sets.in_value_set(system, code, value_set):
+                if (
+                    value_set is not None
+                    and system is not None
+                    and self._sets.in_value_set(system, code, value_set)
+                ):
                     return True
             return False
 
@@ -100,7 +106,9 @@ def codes_at(resource: Mapping[str, Any], path: str) -> list[tuple[str | None, s
 class Runner:
     """One measure, loaded in both engines."""
 
-    def __init__(self, reference: Reference | None, libraries: Sequence[ELM], main: str, known: Codes) -> None:
+    def __init__(
+        self, reference: Reference | None, libraries: Sequence[ELM], main: str, known: Codes
+    ) -> None:
         self.codes, self.missing = value_sets_of(libraries, known)
         self.sets = Sets(self.codes)
         self.library: Library = load_library(libraries, main=main, terminology=self.sets)
@@ -112,7 +120,8 @@ class Runner:
         """What this engine makes of every define."""
         parameters = {}
         if PERIOD in self.library.parameters:
-            parameters[PERIOD] = Interval(*(DateTime.parse(text) for text in period_of(patient)))
+            low, high = period_of(patient)
+            parameters[PERIOD] = Interval(DateTime.parse(low), DateTime.parse(high))
         return self.library.evaluate(
             None,
             retriever=Record(patient.resources, self.sets),

@@ -73,8 +73,8 @@ def test_every_define_is_the_reference_s(form: str, reference: engine.Reference)
     differences = []
     for patient in PATIENTS:
         theirs = ours.theirs(patient)
-        for define, result in ours.ours(patient).items():
-            found = compared(outcome(result), theirs[define])
+        for define, value in ours.ours(patient).items():
+            found = compared(outcome(value), theirs[define])
             if found:
                 differences.append(f"{patient.name}: {define}: {found[0]}")
     assert differences == []
@@ -153,7 +153,9 @@ def test_an_explained_difference_is_there_as_explained(
     both = Runner(reference, [*found, HELPERS], "Differences", SETS)
     ours, theirs = outcome(both.ours(patient)[define]), both.theirs(patient)[define]
     assert compared(ours, theirs)
-    sides = [shown(side["value"]) if "value" in side else f"fails: {side['error']}" for side in (ours, theirs)]
+    sides = [
+        shown(side["value"]) if "value" in side else f"fails: {side['error']}" for side in (ours, theirs)
+    ]
     assert explanation("Differences", define, *sides) == name
 
 
@@ -167,7 +169,9 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
 # --- The command ---
 
 
-def test_without_a_folder_the_command_says_where_measures_are_published(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_folder_the_command_says_where_measures_are_published(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main([]) == 2
     assert "https://github.com/cqframework/ecqm-content-r4-2021" in capsys.readouterr().err
 

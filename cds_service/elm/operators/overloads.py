@@ -36,7 +36,7 @@ def choose(
         return same
     converting = [o for o in fitting if all(_converts(g, w) for g, w in zip(types, o.operands, strict=True))]
     if not converting:
-        scope.fail(node, f"no function \"{name}\" takes operands of these types")
+        scope.fail(node, f'no function "{name}" takes operands of these types')
     if len(converting) > 1 and not any(_undecided(kind) for kind in types):
         ranks = [sum(map(_distance, types, o.operands)) for o in converting]
         least = [o for o, rank in zip(converting, ranks, strict=True) if rank == min(ranks)]
@@ -84,7 +84,11 @@ def passed(operand: Expr, wanted: StaticType) -> Expr:
     it comes out of one."""
     given, inner = operand.type, operand.fn
     element, target = fhir(given), fhir(wanted)
-    if isinstance(wanted, ChoiceOf) and element is not None and not fhir_model.is_subtype(element, "Resource"):
+    if (
+        isinstance(wanted, ChoiceOf)
+        and element is not None
+        and not fhir_model.is_subtype(element, "Resource")
+    ):
         kind = element
 
         def run_into_choice(ctx: Context, env: Env) -> Any:
@@ -175,10 +179,12 @@ def _rank_of_interval(value: Any, wanted: IntervalOf) -> int | None:
 
 
 def shaped(value: Any, name: str) -> bool:
-    """Whether JSON whose type nothing tells may be an element of a FHIR type: of its JSON type, with its elements only."""
+    """Whether JSON whose type nothing tells may be of a FHIR type: of its JSON type, with its elements only."""
     primitive = fhir_model.value_type(name)
     if primitive is not None:
-        return isinstance(value, _JSON.get(primitive, (str,))) and isinstance(value, bool) is (primitive == "Boolean")
+        return isinstance(value, _JSON.get(primitive, (str,))) and isinstance(value, bool) is (
+            primitive == "Boolean"
+        )
     if not isinstance(value, Mapping) or type(value) is Tuple:
         return False
     return all(_is_element(name, key.removeprefix("_")) for key in value)
@@ -202,6 +208,11 @@ def _as_operand(value: Any, static: StaticType, wanted: StaticType) -> Any:
     if type(value) is Typed:
         return value if isinstance(wanted, ChoiceOf) or wanted in _OPEN else value.value
     element = fhir(static)
-    if isinstance(wanted, ChoiceOf) and element and value is not None and not fhir_model.is_subtype(element, "Resource"):
+    if (
+        isinstance(wanted, ChoiceOf)
+        and element
+        and value is not None
+        and not fhir_model.is_subtype(element, "Resource")
+    ):
         return Typed(value, element)
     return value

@@ -139,7 +139,10 @@ def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType
     if system(kind) in _ATTRIBUTES and name in _ATTRIBUTES[system(kind) or ""]:
         return Access(_attribute(current.fn, name), known or _ATTRIBUTE_TYPES.get(name, "System.String"))
     if isinstance(kind, IntervalOf) and name in _INTERVAL:
-        return Access(_attribute(current.fn, name), known or (kind.point if name in ("low", "high") else "System.Boolean"))
+        return Access(
+            _attribute(current.fn, name),
+            known or (kind.point if name in ("low", "high") else "System.Boolean"),
+        )
     inner = current.fn
 
     def run_dynamic(ctx: Context, env: Env) -> Any:
@@ -288,7 +291,7 @@ def _choice_step(current: Access, name: str) -> Access | None:
 
 
 def _option_step(current: Access, kind: ChoiceOf, name: str) -> Access | None:
-    """A step on a value of one of several FHIR types: by the type that it has, its type taken along where these differ."""
+    """A step on a value of one of several FHIR types: by the type that it has, which goes along where they differ."""
     found = [fhir_model.element(option, name) for option in map(fhir, kind.types) if option]
     kinds = list(dict.fromkeys(element.type for element in found if element is not None))
     if not kinds:
