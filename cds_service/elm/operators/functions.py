@@ -2,7 +2,8 @@
 
 The overload is chosen at load by signature, else by the operands' types; where these leave it open (published ELM
 mostly has neither), each call chooses by its arguments' values (`overloads`). Calls of pure functions of the
-record's resources are remembered during an evaluation. A function that only reads `operand.value`, as FHIRHelpers' conversions do, becomes that look-up.
+record's resources are remembered during an evaluation. A function that only reads `operand.value`, as
+FHIRHelpers' conversions do, becomes that look-up.
 """
 
 from __future__ import annotations
