@@ -19,7 +19,7 @@ from cds_service.elm.compile import RetrieveNeed
 from cds_service.elm.explanation import ExplainedRetrieve, Explanation, FoundResource
 from cds_service.elm.library import Library, LibrarySet, load_library
 from cds_service.elm.memory import BundleRetriever, ValueSetExpansions
-from cds_service.elm.ports import Indexed, Retriever, Terminology
+from cds_service.elm.ports import Indexed, Retriever, RetrieverOfAll, Terminology
 from cds_service.elm.session import AtRest, Session
 from cds_service.elm.trace import Result
 from cds_service.elm.values import (
@@ -57,6 +57,7 @@ __all__ = [
     "Result",
     "RetrieveNeed",
     "Retriever",
+    "RetrieverOfAll",
     "Session",
     "Terminology",
     "Time",

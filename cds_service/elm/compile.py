@@ -21,6 +21,7 @@ from cds_service.elm import fhir_model
 from cds_service.elm.codegen import references
 from cds_service.elm.codegen.writer import Emit, Writer
 from cds_service.elm.context import UNSET, Context, Env, Fn
+from cds_service.elm.inference import inferred
 from cds_service.elm.ports import Terminology
 from cds_service.elm.reach import Reach
 from cds_service.elm.reading import Unit
@@ -191,6 +192,7 @@ class _Open:
     cost: int = 1
     depth: int = 0
     varies: bool = False
+    types: dict[int, StaticType] = field(default_factory=dict)  # of its operands, by the node's identity
 
 
 # Whether the bodies of defines and functions become Python functions; else they run as closures (for tests).
@@ -329,7 +331,8 @@ class Compiler:
         finally:
             self._open.pop()
         result = made if isinstance(made, Expr) else Expr(made)
-        result.type = result_type(node) or result.type
+        result.type = result_type(node) or inferred(node, opened.types, result.type)
+        self._open[-1].types[id(node)] = result.type
         result.reads = frozenset(opened.reads)
         result.cost = opened.cost
         result.touches = result.reads | opened.cells

@@ -176,8 +176,8 @@ def _check_model(unit: Unit, using: Node) -> None:
             using,
         )
     versions = _MODELS[uri]
-    if versions and version not in versions:
-        raise unit.refuse(f"it uses FHIR {version or 'of no version'}: only FHIR 4.0.1 is known", using)
+    if versions and version is not None and version not in versions:
+        raise unit.refuse(f"it uses FHIR {version}: only FHIR 4.0.1 is known", using)
 
 
 def link(units: Mapping[str, Unit], main: str) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -208,11 +208,16 @@ def _moment(value: Mapping[str, Json]) -> tuple[int | None, ...]:
         return tuple(parts)
     known = [part or 0 for part in parts[:6]]
     try:
-        moment = datetime(*known) - timedelta(minutes=int(offset * 60))  # type: ignore[arg-type]
+        moment = datetime(*known, tzinfo=UTC) - timedelta(minutes=int(offset * 60))  # type: ignore[arg-type]
     except (OverflowError, ValueError):
         return (*parts, offset)
     whole = (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)
     return tuple(None if part is None else now for part, now in zip(parts, (*whole, parts[6]), strict=True))
+
+
+_QUANTITIES: Final = frozenset(
+    {"Quantity", "Age", "Count", "Distance", "Duration", "Money", "SimpleQuantity"}
+)
 
 
 def _bare(value: Json) -> Json:
@@ -221,7 +226,14 @@ def _bare(value: Json) -> Json:
         return [_bare(item) for item in value]
     if isinstance(value, Mapping):
         if value.get("$") == "FHIR":
-            return _bare(value["json"])
+            inner = _bare(value["json"])
+            # A primitive is an object there (`encodeFhir` in run.cjs).
+            primitive = (
+                isinstance(inner, Mapping) and "value" in inner and set(inner) <= {"value", "id", "extension"}
+            )
+            if primitive and value.get("type") not in _QUANTITIES:
+                return inner["value"]
+            return inner
         if value.get("$") == "Object":
             return {name: _bare(item) for name, item in value["elements"].items()}
         return {name: _bare(item) for name, item in value.items()}

@@ -47,6 +47,8 @@ class Reference:
                 **os.environ,
                 "CQL_REFERENCE": str(MODULES.resolve()),
                 "CQL_REFERENCE_REMEMBERS": "1" if remember else "",
+                # It takes a dateTime without an offset to be at its process's zone: at that of the tests' evaluations.
+                "TZ": "Etc/GMT+3",
             },
         )
 
@@ -88,17 +90,34 @@ class Reference:
         parameters: Mapping[str, Any],
         now: str,
         defines: Sequence[str] | None = None,
+        *,
+        amended: Sequence[str] = (),
     ) -> dict[str, dict[str, Any]]:
-        """`{define: {"value": …} or {"error": …}}` for the Bundle's one patient; values as run.cjs encodes them."""
+        """`{define: {"value": …} or {"error": …}}` for the Bundle's one patient; values as run.cjs encodes them.
+
+        `amended`: deviations from CQL (amendments.cjs) that are taken away while this runs.
+        """
         request = {"run": name, "bundle": bundle, "parameters": parameters, "now": now, "defines": defines}
+        request["amended"] = list(amended)
         results: dict[str, dict[str, Any]] = self._ask(request)["results"]
         return results
 
     def run_all(
-        self, name: str, bundle: Mapping[str, Any], parameters: Mapping[str, Any], now: str
+        self,
+        name: str,
+        bundle: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        now: str,
+        *,
+        only: Mapping[str, Sequence[str]] | None = None,
+        amended: Sequence[str] = (),
     ) -> dict[str, dict[str, dict[str, Any]]]:
-        """`{library: {define: …}}` as `run` gives it, for the main library and all that it includes."""
+        """`{library: {define: …}}` as `run` gives it, for the main library and all that it includes.
+
+        `only`: these defines, by library. `amended`: as in `run`.
+        """
         request = {"runAll": name, "bundle": bundle, "parameters": parameters, "now": now}
+        request |= {"only": only, "amended": list(amended)}
         results: dict[str, dict[str, dict[str, Any]]] = self._ask(request)["results"]
         return results
 

@@ -4,8 +4,9 @@
 //   {"load": "name", "libraries": [ELM…], "main": id, "valueSets": {url: [{code, system, version?}…]}}  → {"ok": true}
 //   {"run": "name", "bundle": {…}, "parameters": {name: value}, "now": "2026-06-15T12:00:00.000-03:00", "defines": [names]?}
 //        → {"results": {define: {"value": …} | {"error": "…"}}}
-//   {"runAll": "name", "bundle": {…}, "parameters": {…}, "now": "…"}
+//   {"runAll": "name", "bundle": {…}, "parameters": {…}, "now": "…", "only": {library: [names]}?}
 //        → {"results": {library: {define: …}}}: the main library and each that it includes, however deep
+//   Both take "amended": [names of amendments.cjs]?, and then evaluate with those deviations of the reference taken away.
 //   {"time": "name", "bundle": {…}, "parameters": {…}, "now": "…", "defines": [names]?, "times": n}
 //        → {"milliseconds": […]}: the PatientSource is made once, outside what is timed
 //
@@ -14,6 +15,7 @@
 'use strict';
 
 const path = require('path');
+console.log = console.error; // standard output holds answers only
 const modules = process.env.CQL_REFERENCE || path.join(__dirname, '..', '..', '.tools', 'reference', 'node_modules');
 const cql = require(path.join(modules, 'cql-execution'));
 const fhir = require(path.join(modules, 'cql-exec-fhir'));
@@ -22,6 +24,7 @@ if (process.env.CQL_REFERENCE_REMEMBERS) {
   require('./remember.cjs')(cql, fhir, require(path.join(modules, 'cql-execution', 'lib', 'util', 'immutableUtil.js')));
 }
 
+const amendments = require('./amendments.cjs')(modules);
 const loaded = new Map();
 
 function encode(value, seen = new Set()) {
@@ -48,7 +51,7 @@ function encode(value, seen = new Set()) {
   }
   if (value.isCode) return { $: 'Code', code: value.code ?? null, system: value.system ?? null };
   if (value.isConcept) return { $: 'Concept', codes: (value.codes || []).map(code => encode(code, seen)) };
-  if (value.isValueSet) return { $: 'ValueSet', id: value.oid };
+  if (value.isValueSet) return { $: 'ValueSet', id: value.oid ?? value.id };
   if (value._typeInfo !== undefined) return encodeFhir(value);
   if (seen.has(value)) return { $: 'cycle' };
   const inner = new Set(seen).add(value);
@@ -81,15 +84,25 @@ function decode(value) {
   }
 }
 
-// cql-execution wants value sets by URL and version; the ELM may name none.
+// cql-execution wants value sets by URL and version; here each has one, whichever version the ELM names.
 function codeService(valueSets) {
   const sets = {};
   for (const [url, codes] of Object.entries(valueSets)) sets[url] = { '': codes };
-  return new cql.CodeService(sets);
+  const service = new cql.CodeService(sets);
+  const find = service.findValueSet;
+  service.findValueSet = url => find.call(service, url);
+  return service;
 }
 
 function load({ libraries, main, valueSets }) {
   const repository = new cql.Repository(libraries.map(item => ({ library: item.library || item })));
+  // cql-execution wants an include to name the library's namespace and version; published ELM names others, or none.
+  const resolve = repository.resolve;
+  repository.resolve = (path, version) => {
+    const id = path.split('/').pop();
+    const given = repository.libraries.filter(item => item.library.identifier.id === id);
+    return resolve.call(repository, id, given.length > 1 ? version : undefined);
+  };
   const found = libraries.map(item => ({ library: item.library || item })).find(item => item.library.identifier.id === main);
   return { library: new cql.Library(found, repository), codes: codeService(valueSets || {}) };
 }
@@ -113,7 +126,7 @@ async function evaluate(name, patient, parameters, now, defines) {
 }
 
 // Breadth first through the includes, each library once.
-async function evaluateAll(name, patient, parameters, now) {
+async function evaluateAll(name, patient, parameters, now, only) {
   const { library, codes } = loaded.get(name);
   const pending = [new cql.PatientContext(library, patient, codes, parameters, now)];
   const results = {};
@@ -121,7 +134,7 @@ async function evaluateAll(name, patient, parameters, now) {
     const context = pending.shift();
     const id = context.library.source.library.identifier.id;
     if (id in results) continue;
-    results[id] = await evaluateIn(context);
+    results[id] = await evaluateIn(context, only ? only[id] || [] : undefined);
     for (const alias of Object.keys(context.library.includes)) pending.push(context.getLibraryContext(alias));
   }
   return results;
@@ -156,10 +169,15 @@ async function answer(request) {
   const parameters = parametersOf(request.parameters);
   const now = cql.DateTime.parse(request.now);
   const patient = patientOf(request.bundle);
-  if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
-  if (request.runAll) {
-    const found = await evaluateAll(name, patient, parameters, now);
-    return { results: Object.fromEntries(Object.entries(found).map(([id, results]) => [id, written(results)])) };
+  if (request.run || request.runAll) {
+    const restore = (request.amended || []).map(amendment => amendments[amendment]());
+    try {
+      if (request.run) return { results: written(await evaluate(name, patient, parameters, now, request.defines)) };
+      const found = await evaluateAll(name, patient, parameters, now, request.only);
+      return { results: Object.fromEntries(Object.entries(found).map(([id, results]) => [id, written(results)])) };
+    } finally {
+      for (const undo of restore.reverse()) undo();
+    }
   }
   const milliseconds = [];
   for (let i = 0; i < request.times; i++) {

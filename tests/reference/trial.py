@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
 from random import Random
@@ -123,7 +123,7 @@ class TrialOnBoth:
             name: load_library(self.elm, main=name, terminology=self.expansions) for name in names
         }
         self.pools = self._pools()
-        reference.load(TRIAL, self.elm, MAIN, self.expansions.listed())
+        reference.load(TRIAL, [in_javascript(elm) for elm in self.elm], MAIN, self.expansions.listed())
 
     def _pools(self) -> patients.Pools:
         """The code lists that the ELM asks for, by resource type and element."""
@@ -160,15 +160,43 @@ class TrialOnBoth:
         self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
     ) -> list[Compared]:
         """Every define of every library, on these resources."""
+        theirs = self.theirs(resources, parameters)
+        return [
+            Compared(library, define, outcome, other, differences(outcome, other))
+            for library, results in self.ours(resources, parameters).items()
+            for define, outcome in results.items()
+            for other in (theirs[library][define],)
+        ]
+
+    def again(
+        self,
+        differing: Sequence[Compared],
+        resources: Sequence[Mapping[str, Any]],
+        parameters: Mapping[str, Any],
+        amended: Sequence[str],
+    ) -> list[Compared]:
+        """The same defines against the reference with deviations taken away (see Reference.run)."""
+        only: dict[str, list[str]] = {}
+        for one in differing:
+            only.setdefault(one.library, []).append(one.define)
+        theirs = self.theirs(resources, parameters, amended, only)
+        return [
+            replace(one, theirs=other, differences=differences(one.ours, other))
+            for one in differing
+            for other in (theirs[one.library][one.define],)
+        ]
+
+    def theirs(
+        self,
+        resources: Sequence[Mapping[str, Any]],
+        parameters: Mapping[str, Any],
+        amended: Sequence[str] = (),
+        only: Mapping[str, Sequence[str]] | None = None,
+    ) -> dict[str, dict[str, dict[str, Json]]]:
+        """The reference's outcomes by library and define."""
         given = {**parameters, "ScreeningDate": {"$": "Date", "text": DAY.isoformat()}}
-        theirs = self.reference.run_all(TRIAL, patients.bundle(resources), given, NOW)
-        ours = self.ours(resources, parameters)
-        found = []
-        for library, results in ours.items():
-            for define, outcome in results.items():
-                other = theirs[library][define]
-                found.append(Compared(library, define, outcome, other, compare.compared(outcome, other)))
-        return found
+        bundle = patients.bundle(resources)
+        return self.reference.run_all(TRIAL, bundle, given, NOW, only=only, amended=amended)
 
     def ours(
         self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
@@ -190,23 +218,38 @@ class TrialOnBoth:
         return found
 
 
-def in_javascript(node: Any) -> Any:
-    """ELM whose patterns JavaScript can read: `(?s)` taken away, and each dot that it speaks of written out.
+def differences(ours: Mapping[str, Json], theirs: Mapping[str, Json]) -> list[compare.Difference]:
+    """As `compare.compared`, for an ELM whose patterns were rewritten for the reference."""
+    return compare.compared(_pattern_in_javascript(ours), theirs)
 
-    CQL matches in single line mode and recommends PCRE, whose `(?s)` says so in the pattern itself; JavaScript knows neither, and
-    would fail in every define that rests on such a pattern (tests/engine/test_differential.py shows it).
+
+def in_javascript(node: Any) -> Any:
+    """ELM as the reference can read it: the same, but
+
+    - `(?s)` is taken away from patterns, and each dot that it speaks of written out. CQL matches in single line mode and
+      recommends PCRE, whose `(?s)` says so in the pattern itself; JavaScript knows neither;
+    - a function or call without operands says so (`operand: []`), which ELM's schema lets go without saying.
+
+    Otherwise the reference fails in every define that rests on them.
     """
     if isinstance(node, list):
         return [in_javascript(item) for item in node]
     if not isinstance(node, dict):
         return node
-    value = node.get("value")
-    if node.get("type") == "Literal" and isinstance(value, str) and value.startswith("(?s)"):
-        return {
-            **node,
-            "value": _DOT.sub(lambda found: "[\\s\\S]" if found[0] == "." else found[0], value[4:]),
-        }
-    return {key: in_javascript(item) for key, item in node.items()}
+    if node.get("type") == "Literal":
+        return _pattern_in_javascript(node)
+    made = {key: in_javascript(item) for key, item in node.items()}
+    if node.get("type") in ("FunctionDef", "FunctionRef"):
+        made.setdefault("operand", [])
+    return made
+
+
+def _pattern_in_javascript(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A literal or an outcome, its `value` rewritten where that is a pattern."""
+    value = holder.get("value")
+    if not isinstance(value, str) or not value.startswith("(?s)"):
+        return holder
+    return {**holder, "value": _DOT.sub(lambda found: "[\\s\\S]" if found[0] == "." else found[0], value[4:])}
 
 
 # What is no dot (an escape, a class), or a dot.

@@ -118,7 +118,10 @@ def to_string(value: Any) -> Any:
         return f"{text} {unit}" if unit in units.CALENDAR else f"{text} '{unit}'"
     if isinstance(value, Ratio):
         return f"{to_string(value.numerator)}:{to_string(value.denominator)}"
-    if isinstance(value, (int, str, Date, DateTime, Time)):
+    if isinstance(value, DateTime):
+        text = str(value)  # "YYYY-MM-DDThh:mm:ss.fff(+|-)hh:mm", CQL Reference, ToString
+        return text[:-1] + "+00:00" if text.endswith("Z") else text
+    if isinstance(value, (int, str, Date, Time)):
         return str(value)
     raise DataError("a value of this type has no text")
 

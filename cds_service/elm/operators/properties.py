@@ -23,6 +23,7 @@ from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators.primitives import CONVERTERS
 from cds_service.elm.types import (
     ChoiceOf,
+    IntervalOf,
     ListOf,
     StaticType,
     TupleOf,
@@ -143,11 +144,19 @@ def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType
         found = _choice_step(current, name)
         if found is not None:
             return found
+    if isinstance(kind, ChoiceOf):
+        found = _option_step(current, kind, name)
+        if found is not None:
+            return found
     if isinstance(kind, ListOf):
         return _list_step(scope, node, current, kind, name)
     if system(kind) in _ATTRIBUTES and name in _ATTRIBUTES[system(kind) or ""]:
         emit = None if current.emit is None else write.applied(current.emit, attribute_of(name))
+        known = known or _ATTRIBUTE_TYPES.get(name, "System.String")
         return Access(_attribute(current.fn, name), known, emit=emit)
+    if isinstance(kind, IntervalOf) and name in _INTERVAL:
+        known = known or (kind.point if name in ("low", "high") else "System.Boolean")
+        return Access(_attribute(current.fn, name), known)
     inner = current.fn
 
     def run_dynamic(ctx: Context, env: Env) -> Any:
@@ -370,6 +379,31 @@ def _choice_step(current: Access, name: str) -> Access | None:
     return Access(run_ways, kinds[0] if same_kind else ChoiceOf(tuple(kinds)), emit=emit)
 
 
+def _option_step(current: Access, kind: ChoiceOf, name: str) -> Access | None:
+    """A step on a value of one of several FHIR types: by the type that it has, which goes along where they differ."""
+    found = [fhir_model.element(option, name) for option in map(fhir, kind.types) if option]
+    kinds = list(dict.fromkeys(element.type for element in found if element is not None))
+    if not kinds:
+        return None
+    inner = current.fn
+    mixed = len(kinds) > 1
+
+    def run_option(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        if value is None:
+            return None
+        found = dynamic(value, name, ctx)
+        if not mixed or found is None or type(found) is Typed:
+            return found
+        own = value.type if type(value) is Typed else value.get("resourceType")
+        element = fhir_model.element(own, name) if isinstance(own, str) else None
+        inside = fhir(element.type) if element is not None else None
+        return found if inside is None or isinstance(found, list) else Typed(found, inside)
+
+    options = (option for kind in kinds for option in (kind.types if isinstance(kind, ChoiceOf) else (kind,)))
+    return Access(run_option, ChoiceOf(tuple(dict.fromkeys(options))) if mixed else kinds[0])
+
+
 def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: str) -> Access:
     """A property of a list: of each element, lists joined (the translator mostly writes a query instead)."""
     cell: Fn = lambda ctx, env: env  # noqa: E731 - the element itself is passed as the frame
@@ -401,6 +435,14 @@ _ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
     "CodeSystem": {"id": "id", "version": "version", "name": "name"},
 }
 
+
+# The types of System types' elements; the others are Strings.
+_ATTRIBUTE_TYPES: Mapping[str, StaticType] = {
+    "value": "System.Decimal",
+    "numerator": "System.Quantity",
+    "denominator": "System.Quantity",
+    "codes": ListOf("System.Code"),
+}
 
 _INTERVAL = {"low": "low", "high": "high", "lowClosed": "low_closed", "highClosed": "high_closed"}
 

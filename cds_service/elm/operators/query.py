@@ -1,10 +1,13 @@
 """Queries: sources, let, with and without, where, return, aggregate, sort. CQL Author's Guide, Queries.
 
 A source that is no list makes one row, and a query over such sources only gives a single result. A null
-source has no rows; "if all the sources of a query evaluate to null, the result is null" (Developer's Guide). `return`
-is distinct unless it says `all`. Rows live in slots of the define's frame. A with/without source that doesn't depend on
-the row is evaluated once per query. Where a condition compares a key of a source's row with something else, its rows
-are found by that key (`joins`).
+source has no rows; "if all the sources of a query evaluate to null, the result is null" (Developer's Guide,
+Multi-Source Queries). `return` is distinct unless it says `all`. Rows live in slots of the define's frame. A
+with/without source that doesn't depend on the row is evaluated once per query. Where a condition compares a key of a source's row
+with something else, its rows are found by that key (`joins`).
+
+Without a return clause, several sources give distinct rows (there: "if no return clause is specified, duplicates will
+be eliminated from the result"); one source keeps its rows, as HL7's own tests of sorting have it.
 """
 
 from __future__ import annotations
@@ -270,7 +273,7 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
     lists = any(_is_list(expr) is True for expr, _ in sources)
     clause = node.get("return")
     each = scope.expr(clause["expression"]) if clause else _whole_row(node, sources)
-    unique = clause is not None and clause.get("distinct", True)
+    unique = clause.get("distinct", True) if clause else len(sources) > 1
     kind = each.type
     order = compile_sort(scope, node["sort"], kind, plan.loop) if node.get("sort") else None
     is_listed = None if single or lists else _told_by_values(scope, plan)

@@ -139,7 +139,6 @@ PARTS: list[tuple[str, list[Any], str]] = [
     ("QICore", [using(uri="http://hl7.org/fhir/us/qicore", version="4.1.1")], "it uses the model M (http://hl7.org/fhir/us/qicore): only FHIR 4.0.1 is known"),
     ("QDM", [using(uri="urn:healthit-gov:qdm:v5_6")], "only FHIR 4.0.1 is known"),
     ("FHIR 3", [using(uri="http://hl7.org/fhir", version="3.0.0")], "it uses FHIR 3.0.0: only FHIR 4.0.1 is known"),
-    ("FHIR without a version", [using(uri="http://hl7.org/fhir")], "it uses FHIR of no version"),
     ("a model without a URI", [using()], "only FHIR 4.0.1 is known"),
     ("a parameter of an unknown type", [part(parameters={"def": [{"name": "P", "parameterType": SYSTEM + "Sex"}]})], 'the parameter "P" has the type System.Sex, which does not exist'),
     ("a parameter of a malformed type", [part(parameters={"def": [{"name": "P", "parameterTypeSpecifier": "Integer"}]})], 'the type of the parameter "P" can\'t be read'),
