@@ -1,10 +1,10 @@
 """Queries: sources, let, with and without, where, return, aggregate, sort. CQL Author's Guide, Queries.
 
-A source that is no list makes one row, and a query over such sources only gives a single result. A null
-source has no rows; "if all the sources of a query evaluate to null, the result is null" (Developer's Guide,
-Multi-Source Queries). `return` is distinct unless it says `all`. Rows live in slots of the define's frame. A
-with/without source that doesn't depend on the row is evaluated once per query. Where a condition compares a key of a source's row
-with something else, its rows are found by that key (`joins`).
+A source that is no list makes one row, and a query over such sources only gives a single result. A null source has no
+rows; "if all the sources of a query evaluate to null, the result is null" (Developer's Guide, Multi-Source Queries).
+`return` is distinct unless it says `all`. Rows live in slots of the define's frame. A with/without source that doesn't
+depend on the row is evaluated once per query. Where a condition compares a key of a source's row with something else,
+its rows are found by that key (`joins`).
 
 Without a return clause, several sources give distinct rows (there: "if no return clause is specified, duplicates will
 be eliminated from the result"); one source keeps its rows, as HL7's own tests of sorting have it.
