@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from tests.reference.compare import shown
@@ -50,6 +51,14 @@ class Tally:
         self.both_failed += other.both_failed
         self.explained += other.explained
         self.unexplained += other.unexplained
+
+    def written(self) -> dict[str, Any]:
+        """As JSON, for the state file."""
+        return {**asdict(self), "explained": dict(self.explained)}
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> Tally:
+        return cls(**{**written, "explained": Counter(written["explained"])})
 
     def lines(self) -> Iterable[str]:
         """The summary."""
@@ -172,22 +181,46 @@ def _patients(seeds: Sequence[int], size: int) -> Tally:
     return tally
 
 
-def patients(number: int, seed: int, jobs: int, size: int, say: Any = print) -> Tally:
-    """Fuzz `number` patients from seed `seed` on."""
+def patients(number: int, seed: int, jobs: int, size: int, state: Path | None = None) -> Tally:
+    """Fuzz `number` patients from seed `seed` on. `state`: a file of what was done, which a later run takes over."""
     total = Tally()
     started = time.monotonic()
+    done = _done(state)
+    waiting = {}
     seeds = range(seed, seed + number)
-    chunks = [seeds[at : at + CHUNK] for at in range(0, number, CHUNK)]
     with ProcessPoolExecutor(jobs, initializer=_start) as pool:
-        waiting = [pool.submit(_patients, chunk, size) for chunk in chunks]
-        for done in as_completed(waiting):
-            found = done.result()
+        for at in range(0, number, CHUNK):
+            chunk = seeds[at : at + CHUNK]
+            key = f"patients {chunk.start}-{chunk.stop} of {size}"
+            if key in done:
+                total.add(done[key])
+            else:
+                waiting[pool.submit(_patients, chunk, size)] = key
+        for finished in as_completed(waiting):
+            found = finished.result()
+            _keep(state, waiting[finished], found)
             for text in found.unexplained:
-                say(text)
+                print(text)
             total.add(found)
             spent = time.monotonic() - started
-            say(f"{total.patients:>6,} of {number:,} patients, {spent:,.0f} s, {len(total.unexplained)} unexplained", flush=True)
+            print(
+                f"{total.patients:>6,} of {number:,} patients, {spent:,.0f} s, {len(total.unexplained)} unexplained",
+                flush=True,
+            )
     return total
+
+
+def _done(state: Path | None) -> dict[str, Tally]:
+    if state is None or not state.exists():
+        return {}
+    rows = [json.loads(line) for line in state.read_text().splitlines()]
+    return {row["key"]: Tally.read(row["tally"]) for row in rows}
+
+
+def _keep(state: Path | None, key: str, tally: Tally) -> None:
+    if state is not None:
+        with state.open("a") as file:
+            file.write(json.dumps({"key": key, "tally": tally.written()}) + "\n")
 
 
 def main() -> int:
@@ -195,12 +228,13 @@ def main() -> int:
     arguments.add_argument("--patients", type=int, default=1000)
     arguments.add_argument("--size", type=int, default=40, help="resources of a patient, about")
     arguments.add_argument("--seed", type=int, default=0, help="of the first patient")
+    arguments.add_argument("--state", type=Path, help="a file of what was done; a later run goes on from it")
     arguments.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = arguments.parse_args()
     if (reason := missing()) is not None:
         print(reason)
         return 2
-    total = patients(given.patients, given.seed, given.jobs, given.size)
+    total = patients(given.patients, given.seed, given.jobs, given.size, given.state)
     print("\n".join(total.lines()))
     return 1 if total.unexplained else 0
 
