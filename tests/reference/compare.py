@@ -40,6 +40,7 @@ from cds_service.elm import (
     Time,
     ValueSet,
 )
+from cds_service.elm.values import Uncertainty
 
 Json = Any
 STEP: Final = Decimal("1e-8")
@@ -117,6 +118,8 @@ _ENCODERS: Final[Mapping[type, Any]] = {
         "lowClosed": v.low_closed,
         "highClosed": v.high_closed,
     },
+    # It should not stand in a result; where it does, it differs from everything.
+    Uncertainty: lambda v: {"$": "Uncertain bound", "low": encoded(v.low), "high": encoded(v.high)},
     Code: lambda v: {"$": "Code", "code": v.code, "system": v.system},
     Concept: lambda v: {"$": "Concept", "codes": [encoded(code) for code in v.codes]},
     ValueSet: lambda v: {"$": "ValueSet", "id": v.id},

@@ -164,9 +164,14 @@ def _interval(scope: Scope, node: Node) -> Expr:
     def run_interval(ctx: Context, env: Env) -> Any:
         first, last = one(ctx, env), two(ctx, env)
         closed = left(ctx, env) if static_low is None else static_low
-        result = Interval(first, last, closed, right(ctx, env) if static_high is None else static_high, point)
-        if first is not None and last is not None and less(end(result), start(result)) is True:
-            raise DataError("an interval's low bound is above its high bound")
+        open_end = (right(ctx, env) if static_high is None else static_high) is False
+        # A closedness that comes to null is what ELM takes where none is stated: closed.
+        result = Interval(first, last, closed is not False, not open_end, point)
+        if first is not None and last is not None:
+            lowest, highest = start(result), end(result)
+            # No start or end: an open bound at the end of the type's range.
+            if lowest is None or highest is None or less(highest, lowest) is True:
+                raise DataError("an interval's low bound is above its high bound")
         return result
 
     result = folded(run_interval, bounds)
