@@ -42,7 +42,7 @@ LEAVES: Final[Mapping[str, Sequence[str]]] = {
         "(null as DateTime)",
     ),
     "Time": ("@T10:30:15.250", "@T10:30:00.0", "@T00:00:00.0", "@T23:59:59.999", "@T10", "@T10:30", "(null as Time)"),
-    "Quantity": ("1 'mg'", "2.5 'mg'", "3 'mg'", "10 'mg'", "0.5 'g'", "1 'g'", "2 'g'", "(null as Quantity)"),
+    "Quantity": ("1 'mg'", "2.5 'mg'", "3 'mg'", "10 'mg'", "0.5 'g'", "1 'g'", "2 'g'", "(null as System.Quantity)"),
     "Code": ("Code { code: 'a', system: 's' }", "Code { code: 'b', system: 's' }", "Code { code: 'a', system: 't' }", "(null as Code)"),
     "Tuple": ("Tuple { a: 1, b: 'x' }", "Tuple { a: 2, b: 'x' }", "Tuple { a: (null as Integer), b: 'x' }"),
 }  # fmt: skip
@@ -57,7 +57,7 @@ BOUNDS: Final[Mapping[str, Sequence[str]]] = {
         "@2013-01-01T23:59:59.999",
     ),
     "Time": ("@T00:00:00.0", "@T10:30:00.0", "@T10:30:15.250", "@T12:00:00.0", "@T23:59:59.999"),
-    "Quantity": ("1 'mg'", "2.5 'mg'", "10 'mg'", "0.5 'g'", "2 'g'"),
+    "Quantity": ("1.5 'mg'", "2.5 'mg'", "10.5 'mg'", "0.5 'g'", "2.25 'g'"),
 }  # fmt: skip
 
 GRAMMAR: Final[dict[str, list[str]]] = {
@@ -223,13 +223,18 @@ def expression(seed: int, depth: int = 3) -> str:
     return _of(random, random.choice(ROOTS), random.choice((1, 2, 2, depth)))
 
 
+def _null(kind: str) -> str:
+    # `Quantity` alone would be FHIR's.
+    return f"(null as {kind.replace('Quantity', 'System.Quantity')})"
+
+
 def _span(random: Random, kind: str) -> str:
     """An interval of two ascending bounds; one may be null, open or closed."""
     bounds = BOUNDS[kind]
     low, high = sorted(random.sample(range(len(bounds)), 2))
     ends = [bounds[low], bounds[high]]
     if random.random() < 0.25:
-        ends[random.randrange(2)] = f"(null as {kind})"
+        ends[random.randrange(2)] = _null(kind)
     return f"Interval{random.choice('[[(')}{ends[0]}, {ends[1]}{random.choice(']])')}"
 
 
@@ -241,7 +246,7 @@ def _of(random: Random, kind: str, depth: int) -> str:
         return random.choice(leaves)
     rows = _COMPLETE[kind][:4] if depth <= 0 else _COMPLETE[kind]
     if depth <= 0 and kind.startswith("List<") and random.random() < 0.15:
-        return f"(null as {kind})" if "Tuple" not in kind else "{ Tuple { a: 3, b: 'z' } }"
+        return _null(kind) if "Tuple" not in kind else "{ Tuple { a: 3, b: 'z' } }"
     if depth <= 0:
         rows = [row for row in rows if kind not in row.replace("{", " ").replace("}", " ").split()] or rows
     row = random.choice(rows[:2] if depth <= 0 else rows)

@@ -6,6 +6,7 @@ unexplained. The names are those of `explanations.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -129,7 +130,8 @@ def components_checked(part: Part) -> bool:
     """Components that make no date or time: an error here, a value there."""
     kinds = part.node["type"] in ("Date", "DateTime", "Time")
     no_hour = part.ours.get("value", 0) is None and isinstance(part.theirs.get("value"), Mapping)
-    return kinds and (_fails(part, "the components make no date or time") or no_hour)
+    failing = _fails(part, "the components make no date or time", "has not the shape")
+    return (kinds and (failing or no_hour)) or (part.node["type"] == "TimeFrom" and no_hour)
 
 
 def interval_checked(part: Part) -> bool:
@@ -154,12 +156,73 @@ def unreadable_quantity(part: Part) -> bool:
 
 
 def uncertain_arithmetic(part: Part) -> bool:
-    """Arithmetic on an uncertain duration: an uncertain number here, null or nonsense there."""
+    """Arithmetic on an uncertain duration: an uncertain number (or an error) here, null or nonsense there."""
     ours = _values(part)[0]
     uncertain = isinstance(ours, Mapping) and ours.get("$") == "Interval"
-    kinds = ("Negate", "Add", "Subtract", "Multiply")
+    kinds = ("Negate", "Add", "Subtract", "Multiply", "TruncatedDivide", "Divide", "Modulo", "Abs", "ToDecimal", "ToString")
     durations = any(node.get("type") in ("DurationBetween", "DifferenceBetween") for node in _nodes(part.node))
-    return part.node["type"] in kinds and uncertain and durations
+    return part.node["type"] in kinds and (uncertain or _fails(part, "uncertain")) and durations
+
+
+def open_bounds_ignored(part: Part) -> bool:
+    """Collapse, Starts and Ends of an interval with an open bound, taken as if it were closed."""
+    opened = any(
+        node.get("type") == "Interval" and False in (node.get("lowClosed"), node.get("highClosed"))
+        for node in _nodes(part.node)
+    )
+    ours, theirs = _values(part)
+    if part.node["type"] == "Collapse":
+        return opened and isinstance(ours, list) and isinstance(theirs, list)
+    return opened and part.node["type"] in ("Starts", "Ends") and {ours, theirs} == {True, False}
+
+
+def union_with_null(part: Part) -> bool:
+    """A union with a null list, in which duplicates are left."""
+    ours, theirs = _values(part)
+    if part.node["type"] != "Union" or not isinstance(ours, list) or not isinstance(theirs, list):
+        return False
+    distinct: list[Json] = []
+    for item in theirs:
+        if not any(item == other for other in distinct):
+            distinct.append(item)
+    return len(distinct) < len(theirs) and not differences(ours, distinct)
+
+
+def half_rounded(part: Part) -> bool:
+    """A negative half."""
+    ours, theirs = _values(part)
+    return part.node["type"] == "Round" and _is_number(ours) and _is_number(theirs) and ours < 0 and ours < theirs
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+
+
+def time_of_day_wraps(part: Part) -> bool:
+    """A Time moved past midnight: the time of day here, null there."""
+    ours, theirs = _values(part)
+    is_time = isinstance(ours, Mapping) and ours.get("$") == "Time"
+    return part.node["type"] in ("Add", "Subtract") and is_time and theirs is None
+
+
+def no_decimals(part: Part) -> bool:
+    """A Decimal's digits in a text: `4.0` here, `4` there."""
+    ours, theirs = _values(part)
+    if not (isinstance(ours, str) and isinstance(theirs, str)) or part.node["type"] != "ToString":
+        return False
+    return re.sub(r"(\d)\.0+(?!\d)", r"\1", ours) == re.sub(r"(\d)\.0+(?!\d)", r"\1", theirs)
+
+
+def equivalence_is_known(part: Part) -> bool:
+    """Equivalence that comes to null there."""
+    ours, theirs = _values(part)
+    return part.node["type"] == "Equivalent" and isinstance(ours, bool) and theirs is None
+
+
+def unreadable_integer(part: Part) -> bool:
+    """A text that is no integer: null here, the integer that it begins with there."""
+    ours, theirs = _values(part)
+    return part.node["type"] == "ToInteger" and ours is None and isinstance(theirs, int)
 
 
 RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
@@ -172,4 +235,11 @@ RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "split-of-nothing": split_of_nothing,
     "unreadable-quantity": unreadable_quantity,
     "uncertain-arithmetic": uncertain_arithmetic,
+    "open-bounds-ignored": open_bounds_ignored,
+    "union-with-null": union_with_null,
+    "half-rounded": half_rounded,
+    "time-of-day-wraps": time_of_day_wraps,
+    "no-decimals": no_decimals,
+    "equivalence-is-known": equivalence_is_known,
+    "unreadable-integer": unreadable_integer,
 }

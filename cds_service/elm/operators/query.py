@@ -330,8 +330,7 @@ def _aggregate(scope: Scope, clause: Node, plan: _Plan, slots: list[Slot]) -> Ex
                 seen.append(values)
             env[index] = fn(ctx, env)
 
-        _each_row(plan, ctx, env, row)
-        return env[index]
+        return env[index] if _each_row(plan, ctx, env, row) else None
 
     return Expr(run_aggregate, each.type or kind)
 
