@@ -225,6 +225,21 @@ def unreadable_integer(part: Part) -> bool:
     return part.node["type"] == "ToInteger" and ours is None and isinstance(theirs, int)
 
 
+def sorted_as_text(part: Part) -> bool:
+    """DateTimes of several offsets, sorted by their text there."""
+    ours, theirs = _values(part)
+    if part.node["type"] != "Query" or not part.node.get("sort") or not (isinstance(ours, list) and isinstance(theirs, list)):
+        return False
+    dated = all(isinstance(item, Mapping) and item.get("$") == "DateTime" for item in ours)
+    left = list(theirs)
+    for item in ours:
+        found = next((other for other in left if not differences(item, other)), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return dated and not left
+
+
 RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "interval-checked": interval_checked,
     "components-checked": components_checked,
@@ -242,4 +257,5 @@ RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "no-decimals": no_decimals,
     "equivalence-is-known": equivalence_is_known,
     "unreadable-integer": unreadable_integer,
+    "sorted-as-text": sorted_as_text,
 }

@@ -83,7 +83,7 @@ def closed(node: Any) -> Iterator[Node]:
         for item in node:
             yield from closed(item)
     elif isinstance(node, Mapping):
-        if "type" in node and node["type"] not in _NO_EXPRESSION and "name" not in _free(node) and not _free(node):
+        if "type" in node and node["type"] not in _NO_EXPRESSION and not _free(node):
             yield node
         for value in node.values():
             yield from closed(value)
@@ -91,24 +91,22 @@ def closed(node: Any) -> Iterator[Node]:
 
 def _free(node: Any) -> set[str]:
     """The aliases, lets and scopes that a node refers to and does not introduce."""
-    used: set[str] = set()
-    made: set[str] = set()
-    pending = [node]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list):
-            pending += item
-        elif isinstance(item, Mapping):
-            kind = item.get("type")
-            if kind in ("AliasRef", "QueryLetRef", "IdentifierRef", "OperandRef"):
-                used.add(item["name"])
-            if "scope" in item and isinstance(item["scope"], str):
-                used.add(item["scope"])
-            if kind == "Current":
-                used.add("$this")
-            made |= {item[key] for key in ("alias", "identifier") if isinstance(item.get(key), str)}
-            pending += [value for value in item.values() if isinstance(value, (list, Mapping))]
-    return used - made
+    if isinstance(node, list):
+        return set().union(*map(_free, node)) if node else set()
+    if not isinstance(node, Mapping):
+        return set()
+    used = set().union(*(_free(value) for value in node.values() if isinstance(value, (list, Mapping))))
+    kind = node.get("type")
+    if kind == "Query":
+        made = [*node["source"], *node.get("relationship", ()), *node.get("let", ()), node.get("aggregate") or {}]
+        names = {item[key] for item in made for key in ("alias", "identifier") if key in item}
+        drawn = [item.get("expression") for item in (*node["source"], *node.get("relationship", ()))]
+        return (used - names) | _free(drawn)  # what is drawn from stands outside of the aliases
+    if kind in ("AliasRef", "QueryLetRef", "IdentifierRef", "OperandRef"):
+        used.add(node["name"])
+    if isinstance(node.get("scope"), str):
+        used.add(node["scope"])
+    return used
 
 
 def _size(node: Any) -> int:
