@@ -7,6 +7,9 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= 2
 PYTEST_ARGS ?=
+N ?= 1000
+SEED ?= 0
+FUZZ_ARGS ?=
 
 MVN := mvn -q -B
 COPY := $(MVN) org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy
@@ -16,7 +19,7 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench translator hapi reference tools clean
+.PHONY: help demo serve test check format bench fuzz translator hapi reference tools clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +46,9 @@ format: $(VENV)/.installed-test ## bring the code into its format
 
 bench: $(VENV)/.installed-test ## print the benchmarks of tests/benchmarks
 	@for bench in tests/benchmarks/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
+
+fuzz: $(VENV)/.installed-test ## compare N random patients and N expressions with the reference engine (N=1000, SEED=0)
+	@$(BIN)/python -m tests.reference.fuzz --patients $(N) --expressions $(N) --seed $(SEED) $(FUZZ_ARGS)
 
 tools: translator hapi reference ## fetch what the integration tests need: translator, HAPI (Java 17, Maven), reference engine (Node)
 

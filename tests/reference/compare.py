@@ -236,7 +236,7 @@ def shown(value: Json) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(shown(item) for item in value) + "]"
     if not isinstance(value, Mapping):
-        return {None: "null", True: "true", False: "false"}.get(value, repr(value)) if _plain(value) else str(value)
+        return _simple(value)
     kind = value.get("$")
     if kind == FAILED:
         return f"fails ({value['message']})"
@@ -253,5 +253,7 @@ def shown(value: Json) -> str:
     return f"{kind or ''}({inner})"
 
 
-def _plain(value: Json) -> bool:
-    return value is None or isinstance(value, (bool, str))
+def _simple(value: Json) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value) if isinstance(value, str) else str(value)

@@ -1,6 +1,8 @@
 """The differential fuzz: random patients and random expressions on our engine and on the reference, compared value by value.
 
-    python -m tests.reference.fuzz --patients 10000 --seed 0 --jobs 2 --into docs/differential.md
+    python -m tests.reference.fuzz --patients 10000 --expressions 10000 --seed 0 --jobs 2 --into docs/differential.md
+
+The expressions need the official translator (`make translator`, or `--translator URL`).
 
 Prints its progress and a summary: values compared, equal, explained by each explanation, unexplained. An unexplained difference
 is printed with its seed, its define, both values and a patient made as small as still shows it; then the exit code is 1.
@@ -14,22 +16,33 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from tests.reference.compare import shown
-from tests.reference.engine import missing, running
-from tests.reference.explanations import AMENDMENTS
+from cds_service import __version__
+from tests.reference.compare import Difference, compared
+from tests.reference.engine import HERE, Reference, missing, running
+from tests.reference.explanations import AMENDMENTS, BY_NAME
+from tests.reference.expressions import BATCH, expression, translated
+from tests.reference.judgements import judged
+from tests.reference.narrow import OnBoth
+from tests.reference.patients import Pools, patient
 from tests.reference.trial import Compared, TrialOnBoth
+from tests.support import translator
+
+BEGIN: Final = "<!-- run: begin -->"
+END: Final = "<!-- run: end -->"
 
 CHUNK: Final = 20
 # Each amendment alone, then all together.
 _EVERY: Final = [explanation.name for explanation in AMENDMENTS]
 WAYS: Final = [*([name] for name in _EVERY), *([_EVERY] if len(_EVERY) > 1 else [])]
+_AMENDED: Final = _EVERY[0] if len(_EVERY) == 1 else "several of these"
 MINIMISED: Final = 3  # patients a worker's chunk that are made small; the others are only named
 
 
@@ -38,6 +51,8 @@ class Tally:
     """What a run found."""
 
     patients: int = 0
+    expressions: int = 0
+    refused: int = 0
     values: int = 0
     equal: int = 0
     both_failed: int = 0
@@ -46,6 +61,8 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         self.patients += other.patients
+        self.expressions += other.expressions
+        self.refused += other.refused
         self.values += other.values
         self.equal += other.equal
         self.both_failed += other.both_failed
@@ -62,7 +79,10 @@ class Tally:
 
     def lines(self) -> Iterable[str]:
         """The summary."""
-        yield f"patients     {self.patients:>12,}"
+        if self.patients:
+            yield f"patients     {self.patients:>12,}"
+        if self.expressions:
+            yield f"expressions  {self.expressions:>12,}   (refused by the translator: {self.refused:,})"
         yield f"values       {self.values:>12,}"
         yield f"equal        {self.equal:>12,}   (both failed: {self.both_failed:,})"
         for name, count in self.explained.most_common():
@@ -164,50 +184,127 @@ class PatientFuzz:
         return kept
 
 
+class ExpressionFuzz:
+    """One worker's engines, for generated expressions."""
+
+    def __init__(self, reference: Reference, translator: str, pools: Pools) -> None:
+        helpers = json.loads((files("cds_service") / "trials" / "FHIRHelpers.elm.json").read_bytes())
+        self.both = OnBoth(reference, helpers)
+        self.translator = translator
+        self.pools = pools
+
+    def run(self, seeds: range) -> Tally:
+        """Compare the expressions of these seeds, on the patient of the first."""
+        tally = Tally()
+        defines = {f"E{seed}": expression(seed) for seed in seeds}
+        elm, kept, refused = translated("Generated", defines, self.translator)
+        resources = patient(seeds.start, self.pools, 25)
+        tally.expressions, tally.refused = len(defines), len(refused)
+        for name, (ours, theirs) in self.both.outcomes(elm, resources).items():
+            if name not in kept:
+                continue
+            tally.values += 1
+            tally.both_failed += "error" in ours and "error" in theirs
+            found = compared(ours, theirs)
+            tally.equal += not found
+            if found:
+                self._why(elm, name, kept[name], resources, found, tally)
+        return tally
+
+    def _why(
+        self,
+        elm: Mapping[str, Any],
+        name: str,
+        text: str,
+        resources: Sequence[Mapping[str, Any]],
+        found: Sequence[Difference],
+        tally: Tally,
+    ) -> None:
+        part = self.both.narrowed(elm, name, resources, _EVERY)
+        reason = _AMENDED if part is None else judged(part)
+        if reason is not None:
+            tally.explained[reason] += 1
+            return
+        assert part is not None
+        where = "\n".join(f"    {difference}"[:800] for difference in part.differences[:3])
+        whole = "\n".join(f"    {difference}"[:800] for difference in found[:2])
+        tally.unexplained.append(f"{name}: {text}\n{whole}\n  in {part.node['type']} {part.node.get('locator', '')}\n{where}")
+
+
 # --- processes ----------------------------------------------------------------------------------------------
 
 _worker: dict[str, Any] = {}
 
 
-def _start() -> None:
+def _start(translator: str | None) -> None:
     """In a worker: the engines, for as long as it lives."""
     stack = ExitStack()
+    reference = stack.enter_context(running(remember=True))
+    both = TrialOnBoth(reference)
     _worker["stack"] = stack
-    _worker["patients"] = PatientFuzz(TrialOnBoth(stack.enter_context(running(remember=True))))
+    _worker["patients"] = PatientFuzz(both)
+    if translator is not None:
+        _worker["expressions"] = ExpressionFuzz(reference, translator, both.pools)
 
 
-def _patients(seeds: Sequence[int], size: int) -> Tally:
+def _patients(seeds: range, size: int) -> Tally:
     tally: Tally = _worker["patients"].run(seeds, size)
     return tally
 
 
-def patients(number: int, seed: int, jobs: int, size: int, state: Path | None = None) -> Tally:
-    """Fuzz `number` patients from seed `seed` on. `state`: a file of what was done, which a later run takes over."""
-    total = Tally()
-    started = time.monotonic()
-    done = _done(state)
-    waiting = {}
-    seeds = range(seed, seed + number)
-    with ProcessPoolExecutor(jobs, initializer=_start) as pool:
-        for at in range(0, number, CHUNK):
-            chunk = seeds[at : at + CHUNK]
-            key = f"patients {chunk.start}-{chunk.stop} of {size}"
-            if key in done:
-                total.add(done[key])
-            else:
-                waiting[pool.submit(_patients, chunk, size)] = key
-        for finished in as_completed(waiting):
-            found = finished.result()
-            _keep(state, waiting[finished], found)
-            for text in found.unexplained:
-                print(text)
-            total.add(found)
-            spent = time.monotonic() - started
-            print(
-                f"{total.patients:>6,} of {number:,} patients, {spent:,.0f} s, {len(total.unexplained)} unexplained",
-                flush=True,
-            )
-    return total
+def _expressions(seeds: range) -> Tally:
+    tally: Tally = _worker["expressions"].run(seeds)
+    return tally
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to do. `state`: a file of what was done, which a later run takes over."""
+
+    patients: int
+    expressions: int
+    seed: int
+    size: int
+    jobs: int
+    translator: str | None
+    state: Path | None = None
+
+    def chunks(self) -> Iterator[tuple[str, Callable[..., Tally], tuple[Any, ...]]]:
+        """The work, in pieces: (key, function, arguments)."""
+        for seeds in _pieces(self.seed, self.patients, CHUNK):
+            yield f"patients {seeds.start}-{seeds.stop} of {self.size}", _patients, (seeds, self.size)
+        for seeds in _pieces(self.seed, self.expressions, BATCH):
+            yield f"expressions {seeds.start}-{seeds.stop}", _expressions, (seeds,)
+
+    def run(self) -> Tally:
+        """Do it, with progress on standard output."""
+        total = Tally()
+        started = time.monotonic()
+        done = _done(self.state)
+        waiting = {}
+        with ProcessPoolExecutor(self.jobs, initializer=_start, initargs=(self.translator,)) as pool:
+            for key, work, arguments in self.chunks():
+                if key in done:
+                    total.add(done[key])
+                else:
+                    waiting[pool.submit(work, *arguments)] = key
+            for finished in as_completed(waiting):
+                found = finished.result()
+                _keep(self.state, waiting[finished], found)
+                for text in found.unexplained:
+                    print(text)
+                total.add(found)
+                print(
+                    f"{total.patients:>6,} of {self.patients:,} patients, {total.expressions:>6,} of {self.expressions:,} "
+                    f"expressions, {time.monotonic() - started:,.0f} s, {len(total.unexplained)} unexplained",
+                    flush=True,
+                )
+        return total
+
+
+def _pieces(start: int, number: int, size: int) -> Iterator[range]:
+    for at in range(start, start + number, size):
+        yield range(at, min(at + size, start + number))
 
 
 def _done(state: Path | None) -> dict[str, Tally]:
@@ -223,19 +320,53 @@ def _keep(state: Path | None, key: str, tally: Tally) -> None:
             file.write(json.dumps({"key": key, "tally": tally.written()}) + "\n")
 
 
+def report(total: Tally, command: str) -> str:
+    """The lines of docs/differential.md between its marks: what was run, with what, and what came of it."""
+    versions = json.loads((HERE / "package.json").read_text())["dependencies"]
+    rows = [f"| {name} | {count:,} |" for name, count in total.explained.most_common()]
+    why = [
+        f"- **{e.name}** ({e.section}; {'both are' if e.right == 'both' else f'{e.right} is'} right): \u201c{e.sentence}\u201d {e.why}"
+        for e in BY_NAME.values()
+    ]
+    return "\n".join([
+        f"`{command}`, cds-service {__version__} against " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ":",
+        "", "```", *total.lines(), "```",
+        "", "| explanation | values |", "|---|---:|", *rows,
+        "", "What each explanation says:", "", *why,
+    ])  # fmt: skip
+
+
+def _write(into: Path, text: str) -> None:
+    whole = into.read_text(encoding="utf-8")
+    before, rest = whole.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    into.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--patients", type=int, default=1000)
+    arguments.add_argument("--expressions", type=int, default=0)
     arguments.add_argument("--size", type=int, default=40, help="resources of a patient, about")
-    arguments.add_argument("--seed", type=int, default=0, help="of the first patient")
+    arguments.add_argument("--seed", type=int, default=0, help="of the first patient and expression")
     arguments.add_argument("--state", type=Path, help="a file of what was done; a later run goes on from it")
+    arguments.add_argument("--translator", help="the translator's address; without it, one is started")
+    arguments.add_argument("--into", type=Path, help="the document to write the report into")
     arguments.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = arguments.parse_args()
     if (reason := missing()) is not None:
         print(reason)
         return 2
-    total = patients(given.patients, given.seed, given.jobs, given.size, given.state)
+    with ExitStack() as stack:
+        url = given.translator
+        if given.expressions and url is None:
+            url = stack.enter_context(translator.running())
+        plan = Plan(given.patients, given.expressions, given.seed, given.size, given.jobs, url, given.state)
+        total = plan.run()
     print("\n".join(total.lines()))
+    if given.into is not None:
+        command = f"make fuzz N={given.patients}" + (f" SEED={given.seed}" if given.seed else "")
+        _write(given.into, report(total, command))
     return 1 if total.unexplained else 0
 
 
