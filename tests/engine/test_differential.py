@@ -18,7 +18,7 @@ from tests.reference import cases
 from tests.reference.compare import compared, shown
 from tests.reference.engine import Reference, missing, running
 from tests.reference.explanations import AMENDMENTS, BY_NAME, JUDGEMENTS
-from tests.reference.fuzz import PatientFuzz
+from tests.reference.fuzzing import PatientFuzz
 from tests.reference.judgements import RULES, judged
 from tests.reference.narrow import OnBoth
 from tests.reference.trial import TrialOnBoth
@@ -100,7 +100,7 @@ def test_random_expressions_come_to_the_same_values(both: OnBoth) -> None:
 
 
 def test_random_patients_come_to_the_same_values(reference: Reference) -> None:
-    tally = PatientFuzz(TrialOnBoth(reference)).run(range(0, 150), size=30)
+    tally = PatientFuzz(TrialOnBoth(reference)).run(range(150), size=30)
     assert not tally.unexplained
     assert tally.values > 150 * 300
     assert tally.both_failed == 0

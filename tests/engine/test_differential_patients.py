@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.reference.engine import missing, running
-from tests.reference.fuzz import PatientFuzz
+from tests.reference.fuzzing import PatientFuzz
 from tests.reference.trial import TrialOnBoth
 
 

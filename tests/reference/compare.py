@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -211,7 +211,7 @@ def _moment(value: Mapping[str, Json]) -> tuple[int | None, ...]:
         return tuple(parts)
     known = [part or 0 for part in parts[:6]]
     try:
-        moment = datetime(*known) - timedelta(minutes=int(offset * 60))  # type: ignore[arg-type]
+        moment = datetime(*known, tzinfo=UTC) - timedelta(minutes=int(offset * 60))  # type: ignore[misc, arg-type]
     except (OverflowError, ValueError):
         return (*parts, offset)
     whole = (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)

@@ -193,7 +193,7 @@ def _list_tests(kind: str) -> list[str]:
 
 
 def _interval_rows(kind: str) -> list[str]:
-    one, span = f"{{{kind}}}", f"{{Interval<{kind}>}}"
+    span = f"{{Interval<{kind}>}}"
     return [
         f"{{Span<{kind}>}}", f"{{Span<{kind}>}}", f"{{Span<{kind}>}}", f"({span} intersect {span})", f"({span} union {span})", f"({span} except {span})", f"First({{List<Interval<{kind}>>}})",
         f"(if {{Boolean}} then {span} else {span})",
@@ -202,7 +202,7 @@ def _interval_rows(kind: str) -> list[str]:
 
 def _interval_tests(kind: str) -> list[str]:
     one, span = f"{{{kind}}}", f"{{Interval<{kind}>}}"
-    relations = (
+    relations: tuple[str, ...] = (
         "overlaps", "overlaps before", "overlaps after", "before", "after", "meets", "meets before", "meets after", "starts", "ends",
         "includes", "included in", "properly includes", "=", "~",
     )  # fmt: skip
@@ -242,7 +242,7 @@ def _of(random: Random, kind: str, depth: int) -> str:
     if kind.startswith("Span<"):
         return _span(random, kind[len("Span<") : -1])
     leaves = LEAVES.get(kind)
-    if depth <= 0 and leaves or (leaves and random.random() < 0.12):
+    if (depth <= 0 and leaves) or (leaves and random.random() < 0.12):
         return random.choice(leaves)
     rows = _COMPLETE[kind][:4] if depth <= 0 else _COMPLETE[kind]
     if depth <= 0 and kind.startswith("List<") and random.random() < 0.15:
@@ -261,7 +261,9 @@ def _of(random: Random, kind: str, depth: int) -> str:
 
 def library(name: str, defines: Mapping[str, str]) -> str:
     """A CQL library, one define a line."""
-    head = f"library {name}\nusing FHIR version '4.0.1'\ninclude FHIRHelpers version '4.0.1'\ncontext Patient\n"
+    head = (
+        f"library {name}\nusing FHIR version '4.0.1'\ninclude FHIRHelpers version '4.0.1'\ncontext Patient\n"
+    )
     return head + "".join(f'define "{define}": {text}\n' for define, text in defines.items())
 
 
@@ -272,7 +274,7 @@ def translated(
     name: str, defines: Mapping[str, str], url: str
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
     """(ELM, the defines in it, the refused ones with the translator's words)."""
-    kept, refused = dict(defines), {}
+    kept, refused = dict(defines), dict[str, str]()
     while True:
         elm = _posted(library(name, kept), url)
         lines = list(kept)
@@ -297,7 +299,7 @@ def _posted(text: str, url: str) -> dict[str, Any]:
             timeout=300,
         )
         found: dict[str, Any] = answer.json()
-        found["library"]["identifier"]  # noqa: B018 - a refusal has none
+        found["library"]["identifier"]  # a refusal has none
     except (requests.RequestException, ValueError, KeyError) as error:
         raise TranslationError(f"The translator at {url} gave no ELM: {type(error).__name__}.") from error
     return found

@@ -52,7 +52,8 @@ def _spans(value: Json) -> Json:
     closed = [ends[0] is not None or not value["lowClosed"], ends[1] is not None or not value["highClosed"]]
     # A closed null bound reaches to the end of the type's range, whichever way that is written.
     reaches = [
-        _comparable(of(interval)) if known else "range" for of, known in zip((start, end), closed, strict=True)
+        _comparable(of(interval)) if known else "range"
+        for of, known in zip((start, end), closed, strict=True)
     ]
     return ["range" if _outermost(reach) else reach for reach in reaches]
 
@@ -139,7 +140,16 @@ def interval_checked(part: Part) -> bool:
     return part.node["type"] == "Interval" and _fails(part, "an interval's low bound is above its high bound")
 
 
-_LIST_TESTS: Final = ("In", "Contains", "Includes", "IncludedIn", "ProperIncludes", "ProperIncludedIn", "ProperIn", "ProperContains")
+_LIST_TESTS: Final = (
+    "In",
+    "Contains",
+    "Includes",
+    "IncludedIn",
+    "ProperIncludes",
+    "ProperIncludedIn",
+    "ProperIn",
+    "ProperContains",
+)
 
 
 def unknown_membership(part: Part) -> bool:
@@ -159,8 +169,21 @@ def uncertain_arithmetic(part: Part) -> bool:
     """Arithmetic on an uncertain duration: an uncertain number (or an error) here, null or nonsense there."""
     ours = _values(part)[0]
     uncertain = isinstance(ours, Mapping) and ours.get("$") == "Interval"
-    kinds = ("Negate", "Add", "Subtract", "Multiply", "TruncatedDivide", "Divide", "Modulo", "Abs", "ToDecimal", "ToString")
-    durations = any(node.get("type") in ("DurationBetween", "DifferenceBetween") for node in _nodes(part.node))
+    kinds = (
+        "Negate",
+        "Add",
+        "Subtract",
+        "Multiply",
+        "TruncatedDivide",
+        "Divide",
+        "Modulo",
+        "Abs",
+        "ToDecimal",
+        "ToString",
+    )
+    durations = any(
+        node.get("type") in ("DurationBetween", "DifferenceBetween") for node in _nodes(part.node)
+    )
     return part.node["type"] in kinds and (uncertain or _fails(part, "uncertain")) and durations
 
 
@@ -191,7 +214,13 @@ def union_with_null(part: Part) -> bool:
 def half_rounded(part: Part) -> bool:
     """A negative half."""
     ours, theirs = _values(part)
-    return part.node["type"] == "Round" and _is_number(ours) and _is_number(theirs) and ours < 0 and ours < theirs
+    return (
+        part.node["type"] == "Round"
+        and _is_number(ours)
+        and _is_number(theirs)
+        and ours < 0
+        and ours < theirs
+    )
 
 
 def _is_number(value: Json) -> bool:
@@ -228,7 +257,11 @@ def unreadable_integer(part: Part) -> bool:
 def sorted_as_text(part: Part) -> bool:
     """DateTimes of several offsets, sorted by their text there."""
     ours, theirs = _values(part)
-    if part.node["type"] != "Query" or not part.node.get("sort") or not (isinstance(ours, list) and isinstance(theirs, list)):
+    if (
+        part.node["type"] != "Query"
+        or not part.node.get("sort")
+        or not (isinstance(ours, list) and isinstance(theirs, list))
+    ):
         return False
     dated = all(isinstance(item, Mapping) and item.get("$") == "DateTime" for item in ours)
     left = list(theirs)

@@ -98,7 +98,12 @@ def _free(node: Any) -> set[str]:
     used = set().union(*(_free(value) for value in node.values() if isinstance(value, (list, Mapping))))
     kind = node.get("type")
     if kind == "Query":
-        made = [*node["source"], *node.get("relationship", ()), *node.get("let", ()), node.get("aggregate") or {}]
+        made = [
+            *node["source"],
+            *node.get("relationship", ()),
+            *node.get("let", ()),
+            node.get("aggregate") or {},
+        ]
         names = {item[key] for item in made for key in ("alias", "identifier") if key in item}
         drawn = [item.get("expression") for item in (*node["source"], *node.get("relationship", ()))]
         return (used - names) | _free(drawn)  # what is drawn from stands outside of the aliases

@@ -36,14 +36,46 @@ DAYS: Final = (
     "2019-07-01", "2016-01-31", "2026-06-16", "2026-07-01", "2027-01-01",
 )  # fmt: skip
 PARTIAL: Final = ("2026-06", "2026-05", "2026-03", "2026", "2025", "2019", "2024-02", "2026-07")
-CLOCKS: Final = ("T08:30:00-03:00", "T23:45:00-03:00", "T02:10:00Z", "T12:00:00.000-03:00", "T08:30:00.250+01:00")
+CLOCKS: Final = (
+    "T08:30:00-03:00",
+    "T23:45:00-03:00",
+    "T02:10:00Z",
+    "T12:00:00.000-03:00",
+    "T08:30:00.250+01:00",
+)
 WORDS: Final = (
     "Esclerose lateral amiotrófica", "VNI noturna", "nega uso de BiPAP", "Riluzol 50 mg", "Prednisona 20 mg/dia", "sentado",
     "espirometria em decúbito supino", "ALS registry", "líquor", "prednisone 7,5 mg ao dia", "Weak positive", "observational",
     "ALS diagnosed 2024", "1:16", "",
 )  # fmt: skip
 UNITS: Final = ("U/L", "mg/dL", "%", "L", "d", "umol/L", "[IU]/L", "{score}", "deg", "mg", "ng/mL", "1", None)
-NUMBERS: Final = (0, 1, 3, 4, 7, 12, 22, 30, 38, 41, 48, 65, 70, 82, 123, 400, 0.5, 0.7, 1.2, 2.4, 3.6, 64.9, 65.1, 1.16, 0.0001)
+NUMBERS: Final = (
+    0,
+    1,
+    3,
+    4,
+    7,
+    12,
+    22,
+    30,
+    38,
+    41,
+    48,
+    65,
+    70,
+    82,
+    123,
+    400,
+    0.5,
+    0.7,
+    1.2,
+    2.4,
+    3.6,
+    64.9,
+    65.1,
+    1.16,
+    0.0001,
+)
 
 
 class Drawing:
@@ -155,7 +187,12 @@ class Drawing:
             return {"reference": f"{kind}/{self.one(known)}"}
         if self.maybe(0.5):
             return {"reference": f"{kind}/elsewhere", "display": self.one(WORDS) or "x"}
-        return {"identifier": {"system": "https://clinicaltrials.gov", "value": self.one(["NCT02917681", "NCT09"])}}
+        return {
+            "identifier": {
+                "system": "https://clinicaltrials.gov",
+                "value": self.one(["NCT02917681", "NCT09"]),
+            }
+        }
 
     # --- elements -------------------------------------------------------------------------------------------
 
@@ -185,15 +222,26 @@ class Drawing:
 
 
 ABSENT: Final[Json] = {
-    "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+    "extension": [
+        {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
+    ]
 }
 _ENTERED: Final = "entered-in-error"
 
 
 def _condition(d: Drawing) -> Json:
-    clinical = d.concept(CONDITION_CLINICAL, "active", "active", "recurrence", "relapse", "remission", "resolved", "inactive")
+    clinical = d.concept(
+        CONDITION_CLINICAL, "active", "active", "recurrence", "relapse", "remission", "resolved", "inactive"
+    )
     verification = d.concept(
-        CONDITION_VERIFICATION, "confirmed", "confirmed", "confirmed", "provisional", "differential", "refuted", _ENTERED
+        CONDITION_VERIFICATION,
+        "confirmed",
+        "confirmed",
+        "confirmed",
+        "provisional",
+        "differential",
+        "refuted",
+        _ENTERED,
     )
     category = d.concept(CONDITION_CATEGORY, "problem-list-item", "encounter-diagnosis", "health-concern")
     stage = {"summary": d.concept(EL_ESCORIAL, "definite", "probable", "possible", "suspected")}
@@ -217,13 +265,20 @@ def _condition(d: Drawing) -> Json:
 
 
 def _observation(d: Drawing) -> Json:
-    result = d.concept(f"{PROJECT}/qualitative-result", "positive", "weak-positive", "negative", "negative", "indeterminate")
+    result = d.concept(
+        f"{PROJECT}/qualitative-result", "positive", "weak-positive", "negative", "negative", "indeterminate"
+    )
     flag = d.concept(INTERPRETATION, "H", "HH", "N", "L", "POS", "NEG")
     problem = d.concept(f"{PROJECT}/reading-problem", "unit-missing", "implausible-value", "text-only", "partial-date",
                         "conflicting-data")  # fmt: skip
     answers = d.concept(SNOMED, "373066001", "373067005", "77386006", "10828004", "260385009", "60001007")
     ranges = [
-        d.some({"low": (0.5, d.quantity("U/L", "mg/dL", comparator=False)), "high": (0.8, d.quantity("U/L", "mg/dL", comparator=False))})
+        d.some(
+            {
+                "low": (0.5, d.quantity("U/L", "mg/dL", comparator=False)),
+                "high": (0.8, d.quantity("U/L", "mg/dL", comparator=False)),
+            }
+        )
         for _ in range(d.one((1, 1, 2)))
     ]
     return {
@@ -283,7 +338,9 @@ def _drug(d: Drawing, kind: str) -> Json:
         return {"medicationReference": d.reference("Medication")}
     concept = d.asked_for(kind, "medication")
     if d.maybe(0.2):
-        concept.setdefault("coding", []).append(d.coding(f"{PROJECT}/drug-form", "systemic", "non-systemic", "rectal", "foam"))
+        concept.setdefault("coding", []).append(
+            d.coding(f"{PROJECT}/drug-form", "systemic", "non-systemic", "rectal", "foam")
+        )
     return {"medicationCodeableConcept": concept}
 
 
@@ -320,7 +377,17 @@ def _medication_statement(d: Drawing) -> Json:
 def _medication_administration(d: Drawing) -> Json:
     dosage = {key: value for key, value in _dosage(d).items() if key in ("text", "route")}
     return {
-        **d.primitive(0.97, "status", "completed", "completed", "in-progress", "not-done", "on-hold", "stopped", _ENTERED),
+        **d.primitive(
+            0.97,
+            "status",
+            "completed",
+            "completed",
+            "in-progress",
+            "not-done",
+            "on-hold",
+            "stopped",
+            _ENTERED,
+        ),
         **_drug(d, "MedicationAdministration"),
         **d.choice(0.9, "effective", ("DateTime", d.moment), ("Period", d.period)),
         **d.some({"dosage": (0.5, dosage or None)}),
@@ -343,7 +410,9 @@ def _medication_dispense(d: Drawing) -> Json:
 
 def _device_use(d: Drawing) -> Json:
     return {
-        **d.primitive(0.97, "status", "active", "active", "completed", "stopped", "on-hold", "intended", _ENTERED),
+        **d.primitive(
+            0.97, "status", "active", "active", "completed", "stopped", "on-hold", "intended", _ENTERED
+        ),
         "device": d.reference("Device"),
         **d.choice(0.8, "timing", ("DateTime", d.moment), ("Period", d.period), ("Timing", d.timing)),
     }
@@ -351,8 +420,21 @@ def _device_use(d: Drawing) -> Json:
 
 def _order(d: Drawing, kind: str, element: str) -> Json:
     return {
-        **d.primitive(0.97, "status", "active", "active", "draft", "on-hold", "revoked", "completed", "unknown", _ENTERED),
-        **d.primitive(0.97, "intent", "order", "order", "plan", "proposal", "option", "original-order", "filler-order"),
+        **d.primitive(
+            0.97,
+            "status",
+            "active",
+            "active",
+            "draft",
+            "on-hold",
+            "revoked",
+            "completed",
+            "unknown",
+            _ENTERED,
+        ),
+        **d.primitive(
+            0.97, "intent", "order", "order", "plan", "proposal", "option", "original-order", "filler-order"
+        ),
         element: d.asked_for(kind, "code"),
         **d.primitive(0.8, "authoredOn", d.moment()),
         **(d.primitive(0.1, "doNotPerform", True, False) if kind == "ServiceRequest" else {}),
@@ -363,7 +445,9 @@ def _supply(d: Drawing) -> Json:
     item = d.asked_for("SupplyDelivery", "suppliedItem.item")
     return {
         **d.primitive(0.97, "status", "completed", "completed", "in-progress", "abandoned", _ENTERED),
-        "suppliedItem": {"itemCodeableConcept": item} if d.maybe(0.8) else {"itemReference": d.reference("Device")},
+        "suppliedItem": {"itemCodeableConcept": item}
+        if d.maybe(0.8)
+        else {"itemReference": d.reference("Device")},
         **d.choice(0.85, "occurrence", ("DateTime", d.moment), ("Period", d.period), ("Timing", d.timing)),
     }
 
@@ -395,7 +479,17 @@ def _study(d: Drawing) -> Json:
 def _subject(d: Drawing) -> Json:
     tag = d.coding(f"{PROJECT}/participation", "participating", "possibly", "no")
     return {
-        **d.primitive(0.97, "status", "on-study", "screening", "candidate", "follow-up", "withdrawn", "off-study", "ineligible"),
+        **d.primitive(
+            0.97,
+            "status",
+            "on-study",
+            "screening",
+            "candidate",
+            "follow-up",
+            "withdrawn",
+            "off-study",
+            "ineligible",
+        ),
         "study": d.reference("ResearchStudy"),
         **d.some({"period": (0.7, d.period() or None), "meta": (0.5, {"tag": [tag]})}),
     }
@@ -482,7 +576,18 @@ KINDS: Final[Mapping[str, tuple[int, Callable[[Drawing], Json]]]] = {
     "Consent": (1, _consent),
     "DiagnosticReport": (1, _report),
 }
-_BORN: Final = ("1971-03-10", "1991-11-02", "1955-06-15", "1955-06-16", "2008-06-15", "2008-06-16", "1960", "1956-06", "1890-01-01", "2026-07-01")
+_BORN: Final = (
+    "1971-03-10",
+    "1991-11-02",
+    "1955-06-15",
+    "1955-06-16",
+    "2008-06-15",
+    "2008-06-16",
+    "1960",
+    "1956-06",
+    "1890-01-01",
+    "2026-07-01",
+)
 _SUBJECTS: Final = {
     "Consent": "patient", "Immunization": "patient", "NutritionOrder": "patient", "ResearchSubject": "individual",
     "SupplyDelivery": "patient", "Device": None, "Medication": None, "ResearchStudy": None,
@@ -517,10 +622,21 @@ def _person(d: Drawing) -> Json:
         "id": "p",
         **d.primitive(0.95, "gender", "male", "female", "female", "other", "unknown"),
         **d.primitive(0.95, "birthDate", *_BORN),
-        **d.some({"address": (0.7, [{"state": d.one(("SP", "RJ", "Paraná")), "city": "São Paulo", "country": "BR"}])}),
+        **d.some(
+            {
+                "address": (
+                    0.7,
+                    [{"state": d.one(("SP", "RJ", "Paraná")), "city": "São Paulo", "country": "BR"}],
+                )
+            }
+        ),
     }
 
 
 def bundle(resources: Iterable[Mapping[str, Any]]) -> Json:
     """A collection of the resources."""
-    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": resource} for resource in resources]}
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": resource} for resource in resources],
+    }

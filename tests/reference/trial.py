@@ -87,7 +87,10 @@ def _codes(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str | None,
     for step in path.split("."):
         found = [part.get(step, part.get(f"{step}CodeableConcept")) for part in current]
         current = [
-            item for value in found if value is not None for item in (value if isinstance(value, list) else [value])
+            item
+            for value in found
+            if value is not None
+            for item in (value if isinstance(value, list) else [value])
         ]
     for concept in current:
         for coding in concept.get("coding", ()):
@@ -132,7 +135,10 @@ class TrialOnBoth:
                         codes = need.codes or tuple(self.expansions.sets[need.value_set or ""])
                         if codes:
                             pools.setdefault((need.resource_type, need.code_path), {})[codes] = None
-        return {key: sorted(found, key=lambda codes: [(c.system or "", c.code or "") for c in codes]) for key, found in pools.items()}
+        return {
+            key: sorted(found, key=lambda codes: [(c.system or "", c.code or "") for c in codes])
+            for key, found in pools.items()
+        }
 
     def resources(self, seed: int, size: int = 40) -> list[dict[str, Any]]:
         """The resources of a random patient: every second one as production would hand them to the engine."""
@@ -148,13 +154,11 @@ class TrialOnBoth:
     def parameters(seed: int) -> dict[str, Any]:
         """The parameters that this seed sets; the others keep the CQL's defaults."""
         random = Random(f"parameters {seed}")
-        return {
-            name: random.choice(options)
-            for name, options in _CHOICES.items()
-            if random.random() < 0.3
-        }
+        return {name: random.choice(options) for name, options in _CHOICES.items() if random.random() < 0.3}
 
-    def compared(self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> list[Compared]:
+    def compared(
+        self, resources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
+    ) -> list[Compared]:
         """Every define of every library, on these resources."""
         theirs = self.theirs(resources, parameters)
         return [
