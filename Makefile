@@ -8,6 +8,9 @@ PORT ?= 8000
 WORKERS ?= 2
 PYTEST_ARGS ?=
 CONFORMANCE_ARGS ?=
+N ?= 1000
+SEED ?= 0
+FUZZ_ARGS ?=
 
 MVN := mvn -q -B
 COPY := $(MVN) org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy
@@ -17,7 +20,7 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench conformance measures translator hapi reference tools clean
+.PHONY: help demo serve test check format bench conformance fuzz measures translator hapi reference tools clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +53,9 @@ conformance: $(VENV)/.installed-test ## run HL7's CQL tests (CQL_TESTS names the
 
 measures: $(VENV)/.installed-test ## compare published measures (MEASURES=<folder>) with the reference, define by define
 	@$(BIN)/python -m tests.measures $(MEASURES)
+
+fuzz: $(VENV)/.installed-test ## compare N random patients and N expressions with the reference engine (N=1000, SEED=0)
+	@$(BIN)/python -m tests.reference.fuzz --patients $(N) --expressions $(N) --seed $(SEED) $(FUZZ_ARGS)
 
 tools: translator hapi reference ## fetch what the integration tests need: translator, HAPI (Java 17, Maven), reference engine (Node)
 

@@ -62,7 +62,7 @@ def order_temporal(one: Temporal, two: Temporal, precision: str | None = None) -
     if precision is None:
         first, second = one.key(), two.key()
         if isinstance(one, DateTime) and (len(first) < 4) is not (len(second) < 4):
-            first, second = one.parts, two.parts
+            first, second = _at_one_offset(one, two)
     else:
         length = PRECISIONS[precision] + 1
         if isinstance(one, Time):
@@ -87,6 +87,18 @@ def order_temporal(one: Temporal, two: Temporal, precision: str | None = None) -
     if head == other:
         return None
     return -1 if head < other else 1
+
+
+def _at_one_offset(one: Any, two: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The parts of two DateTimes of which one has no time of day, at the offset of that one.
+
+    Its offset is the evaluation's. "Implementations should normalize to the timezone offset of the evaluation request
+    timestamp, but only when the comparison precision is hours …": without a precision it is the finest of either.
+    """
+    offset = one.offset if len(one.parts) < 4 else two.offset
+    if offset is None:
+        return one.parts, two.parts
+    return one.to_offset(offset).parts, two.to_offset(offset).parts
 
 
 def _as_datetime(value: Any) -> Any:

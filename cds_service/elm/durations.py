@@ -165,7 +165,10 @@ def _aligned(
         and isinstance(high, DateTime)
         and low.offset != high.offset
     ):
-        one, two = low.to_offset(0).parts, high.to_offset(0).parts
+        # A value without a time of day can't be told at another offset: its own (the evaluation's) is the common one.
+        partial = next((value for value in (low, high) if len(value.parts) < 4), None)
+        offset = 0 if partial is None or partial.offset is None else partial.offset
+        one, two = low.to_offset(offset).parts, high.to_offset(offset).parts
     return (one if len(one) != 6 else (*one, 0)), (two if len(two) != 6 else (*two, 0))
 
 

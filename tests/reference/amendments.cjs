@@ -7,6 +7,7 @@
 module.exports = function amendments(modules) {
   const load = name => require(require('path').join(modules, 'cql-execution', 'lib', name));
   const list = load('elm/list.js');
+  const query = load('elm/query.js');
 
   // Name → a function that takes the deviation away, and gives back the function that restores it.
   return {
@@ -14,6 +15,10 @@ module.exports = function amendments(modules) {
       const found = await this.execArgs(ctx);
       if (!Array.isArray(found)) return original.call(this, ctx);
       return found.flatMap(item => (item === null || item === undefined ? [] : item));
+    }),
+    'rows-of-one-source': () => replaced(query.Query.prototype, 'isDistinct', original => function () {
+      const plain = !this.returnClause && !this.aggregateClause && this.sources.length === 1;
+      return plain ? false : original.call(this);
     }),
   };
 };

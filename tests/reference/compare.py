@@ -40,6 +40,7 @@ from cds_service.elm import (
     Time,
     ValueSet,
 )
+from cds_service.elm.values import Uncertainty
 
 Json = Any
 STEP: Final = Decimal("1e-8")
@@ -117,6 +118,8 @@ _ENCODERS: Final[Mapping[type, Any]] = {
         "lowClosed": v.low_closed,
         "highClosed": v.high_closed,
     },
+    # It should not stand in a result; where it does, it differs from everything.
+    Uncertainty: lambda v: {"$": "Uncertain bound", "low": encoded(v.low), "high": encoded(v.high)},
     Code: lambda v: {"$": "Code", "code": v.code, "system": v.system},
     Concept: lambda v: {"$": "Concept", "codes": [encoded(code) for code in v.codes]},
     ValueSet: lambda v: {"$": "ValueSet", "id": v.id},
@@ -208,7 +211,7 @@ def _moment(value: Mapping[str, Json]) -> tuple[int | None, ...]:
         return tuple(parts)
     known = [part or 0 for part in parts[:6]]
     try:
-        moment = datetime(*known, tzinfo=UTC) - timedelta(minutes=int(offset * 60))  # type: ignore[arg-type]
+        moment = datetime(*known, tzinfo=UTC) - timedelta(minutes=int(offset * 60))  # type: ignore[misc, arg-type]
     except (OverflowError, ValueError):
         return (*parts, offset)
     whole = (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)
@@ -245,11 +248,7 @@ def shown(value: Json) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(shown(item) for item in value) + "]"
     if not isinstance(value, Mapping):
-        return (
-            {None: "null", True: "true", False: "false"}.get(value, repr(value))
-            if _plain(value)
-            else str(value)
-        )
+        return _simple(value)
     kind = value.get("$")
     if kind == FAILED:
         return f"fails ({value['message']})"
@@ -266,5 +265,7 @@ def shown(value: Json) -> str:
     return f"{kind or ''}({inner})"
 
 
-def _plain(value: Json) -> bool:
-    return value is None or isinstance(value, (bool, str))
+def _simple(value: Json) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value) if isinstance(value, str) else str(value)

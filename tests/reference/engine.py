@@ -78,7 +78,7 @@ class Reference:
         name: str,
         libraries: Sequence[Mapping[str, Any]],
         main: str,
-        value_sets: Mapping[str, Sequence[Mapping[str, str]]],
+        value_sets: Mapping[str, Sequence[Mapping[str, str | None]]],
     ) -> None:
         """Load the libraries under a name. `value_sets`: codes (`code`, `system`) by URL."""
         self._ask({"load": name, "libraries": libraries, "main": main, "valueSets": value_sets})
@@ -117,8 +117,8 @@ class Reference:
         `only`: these defines, by library. `amended`: as in `run`.
         """
         request = {"runAll": name, "bundle": bundle, "parameters": parameters, "now": now}
-        request |= {"only": only, "amended": list(amended)}
-        results: dict[str, dict[str, dict[str, Any]]] = self._ask(request)["results"]
+        answer = self._ask({**request, "only": only, "amended": list(amended)})
+        results: dict[str, dict[str, dict[str, Any]]] = answer["results"]
         return results
 
     def time(

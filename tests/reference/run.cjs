@@ -24,6 +24,12 @@ if (process.env.CQL_REFERENCE_REMEMBERS) {
   require('./remember.cjs')(cql, fhir, require(path.join(modules, 'cql-execution', 'lib', 'util', 'immutableUtil.js')));
 }
 
+// It says of each step of a path that leads to no element of one of a choice's types that there is none: by the thousand.
+const complain = console.error;
+console.error = (text, ...rest) => {
+  if (!String(text).startsWith('Failed to locate element')) complain(text, ...rest);
+};
+
 const amendments = require('./amendments.cjs')(modules);
 const loaded = new Map();
 

@@ -163,9 +163,13 @@ def _interval(scope: Scope, node: Node) -> Expr:
     point = point_name(kind)
 
     def make(first: Any, last: Any, left_closed: Any, right_closed: Any) -> Any:
-        result = Interval(first, last, left_closed, right_closed, point)
-        if first is not None and last is not None and less(end(result), start(result)) is True:
-            raise DataError("an interval's low bound is above its high bound")
+        # A closedness that comes to null is what ELM takes where none is stated: closed.
+        result = Interval(first, last, left_closed is not False, right_closed is not False, point)
+        if first is not None and last is not None:
+            lowest, highest = start(result), end(result)
+            # No start or end: an open bound at the end of the type's range.
+            if lowest is None or highest is None or less(highest, lowest) is True:
+                raise DataError("an interval's low bound is above its high bound")
         return result
 
     def run_interval(ctx: Context, env: Env) -> Any:
