@@ -8,12 +8,17 @@ module.exports = function amendments(modules) {
   const load = name => require(require('path').join(modules, 'cql-execution', 'lib', name));
   const list = load('elm/list.js');
 
+  const query = load('elm/query.js');
+
   // Name → a function that takes the deviation away, and gives back the function that restores it.
   return {
     'flatten-null': () => replaced(list.Flatten.prototype, 'exec', original => async function (ctx) {
       const found = await this.execArgs(ctx);
       if (!Array.isArray(found)) return original.call(this, ctx);
       return found.flatMap(item => (item === null || item === undefined ? [] : item));
+    }),
+    'query-without-return': () => replaced(query.Query.prototype, 'isDistinct', original => function () {
+      return this.returnClause === null && this.aggregateClause === null ? false : original.call(this);
     }),
   };
 };

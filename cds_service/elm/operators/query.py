@@ -2,9 +2,8 @@
 
 A source that is no list makes one row, and a query over such sources only gives a single result. A null
 source has no rows; where every source is null, so is the result (Developer's Guide, Multi-Source Queries: "If all
-the sources of a query evaluate to null, the result is null"). The result is distinct unless `return` says `all`:
-"if no return clause is specified, duplicates will be eliminated from the result". Rows live in slots of the
-define's frame. A with/without source that doesn't depend on the row is evaluated once per query.
+the sources of a query evaluate to null, the result is null"). `return` is distinct unless it says `all`. Rows live in
+slots of the define's frame. A with/without source that doesn't depend on the row is evaluated once per query.
 """
 
 from __future__ import annotations
@@ -224,7 +223,7 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
     lists = any(_is_list(expr) is True for expr, _ in sources)
     clause = node.get("return")
     each = scope.expr(clause["expression"]) if clause else _whole_row(node, sources)
-    unique = clause.get("distinct", True) if clause else not _has_no_duplicates(node)
+    unique = clause is not None and clause.get("distinct", True)
     kind = each.type
     order = compile_sort(scope, node["sort"], kind, plan.loop) if node.get("sort") else None
     check = None if single or lists else [expr.fn for expr, _ in sources]
@@ -245,11 +244,6 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
         return result
 
     return Expr(run_query, kind if single else ListOf(kind))
-
-
-def _has_no_duplicates(node: Node) -> bool:
-    """Whether the rows are those of one retrieve, or of no list at all: nothing to look for."""
-    return len(node["source"]) == 1 and node["source"][0]["expression"]["type"] == "Retrieve"
 
 
 def _exists(scope: Scope, node: Node) -> Expr:
