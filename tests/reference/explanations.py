@@ -212,6 +212,13 @@ JUDGEMENTS: Final = (
         "What a negative length gives is not said: null in ours, an empty text in the reference.",
     ),
     Explanation(
+        "length-of-null",
+        "Appendix B, String Operators, Length",
+        "If the argument is null, the result is null.",
+        "ours",
+        "The reference fails where null is not cast right there.",
+    ),
+    Explanation(
         "sorted-as-text",
         "Language Semantics, Query Evaluation, Sort",
         "This may involve sorting by a particular element of the result tuples, or it may simply involve sorting the "

@@ -348,6 +348,12 @@ def sorted_as_text(part: Part) -> bool:
     return dated and not left
 
 
+def length_of_null(part: Part) -> bool:
+    """The length of a null whose type the reference can't tell: it fails."""
+    failing = "reading 'type'" in str(part.theirs.get("error"))
+    return part.node["type"] == "Length" and failing and part.ours.get("value", 1) in (None, 0)
+
+
 RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "interval-checked": interval_checked,
     "components-checked": components_checked,
@@ -371,4 +377,5 @@ RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "range-in-utc": range_in_utc,
     "month-ends": month_ends,
     "negative-length": negative_length,
+    "length-of-null": length_of_null,
 }

@@ -125,8 +125,8 @@ def _includes(points: Points) -> Relation:
 def contains(points: Points, interval: Interval, point: Any) -> Truth:
     """contains *precision* (argument Interval<T>, point T) Boolean: a closed null bound holds for every point.
 
-    "For open interval boundaries, exclusive comparison operators are used": at a precision this is not the same as up to
-    the last point before the bound.
+    "For open interval boundaries, exclusive comparison operators are used": at a precision this is not the same as
+    up to the last point before the bound.
     """
     low, high = start(interval, bounds.type_name(point)), end(interval, bounds.type_name(point))
     above = True if low is None and interval.low is None and interval.low_closed else points.most(low, point)
