@@ -7,6 +7,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= 2
 PYTEST_ARGS ?=
+CONFORMANCE_ARGS ?=
 N ?= 1000
 SEED ?= 0
 FUZZ_ARGS ?=
@@ -19,7 +20,7 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench fuzz translator hapi reference tools clean
+.PHONY: help demo serve test check format bench conformance fuzz measures translator hapi reference tools clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,7 +46,13 @@ format: $(VENV)/.installed-test ## bring the code into its format
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/.installed-test ## print the benchmarks of tests/benchmarks
-	@for bench in tests/benchmarks/bench_*.py; do $(BIN)/python -m $$(echo $${bench%.py} | tr / .) || exit 1; done
+	@$(BIN)/python -m tests.benchmarks.report
+
+conformance: $(VENV)/.installed-test ## run HL7's CQL tests (CQL_TESTS names their folder; needs `make translator`)
+	@$(BIN)/python -m tests.engine.conformance $(CONFORMANCE_ARGS)
+
+measures: $(VENV)/.installed-test ## compare published measures (MEASURES=<folder>) with the reference, define by define
+	@$(BIN)/python -m tests.measures $(MEASURES)
 
 fuzz: $(VENV)/.installed-test ## compare N random patients and N expressions with the reference engine (N=1000, SEED=0)
 	@$(BIN)/python -m tests.reference.fuzz --patients $(N) --expressions $(N) --seed $(SEED) $(FUZZ_ARGS)

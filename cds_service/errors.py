@@ -21,8 +21,32 @@ class CdsServiceError(Exception):
     """Base of every error that this package raises on purpose."""
 
 
-class AuthoringError(CdsServiceError):
-    """A trial package, ELM library, value set or concept map is wrong; names the file and the place."""
+class _PlacedError(CdsServiceError):
+    """An error that may know where in the ELM it arose: library, define, node type, localId and locator."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        library: str | None = None,
+        define: str | None = None,
+        node_type: str | None = None,
+        local_id: str | None = None,
+        locator: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.library = library
+        self.define = define
+        self.node_type = node_type
+        self.local_id = local_id
+        self.locator = locator
+
+
+class AuthoringError(_PlacedError):
+    """A trial package, ELM library, value set or concept map is wrong; names the file and the place.
+
+    Of ELM, it carries library, define, node type, localId and locator as far as they are known.
+    """
 
 
 class ConfigurationError(CdsServiceError):
@@ -57,20 +81,5 @@ class TranslationError(CdsServiceError):
     """The translator refused the CQL (each error with file, line, column) or can't be reached."""
 
 
-class EvaluationError(CdsServiceError):
-    """A define failed at run time. Carries library, define, localId and locator for the log."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        library: str = "",
-        define: str = "",
-        local_id: str | None = None,
-        locator: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.library = library
-        self.define = define
-        self.local_id = local_id
-        self.locator = locator
+class EvaluationError(_PlacedError):
+    """A define failed at run time. Carries library, define, node type, localId and locator for the log."""

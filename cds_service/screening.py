@@ -5,20 +5,24 @@ No I/O and no clock: a Screener holds what was loaded once (trials, value sets, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cds_service import __version__
 from cds_service.eligibility import assess as assessing
 from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.catalog import Catalog, LoadedTrial, SiteTrial, load_catalog
-from cds_service.elm import DateTime
+from cds_service.elm import AtRest, DateTime, Session
 from cds_service.records.normalise import Mappings, load_mappings, normalise
 from cds_service.records.record import PatientRecord
 from cds_service.records.retriever import RecordRetriever
 from cds_service.terminology.value_sets import ValueSets, load_value_sets
+
+_DAYS: Final = 4
 
 
 class Screener:
@@ -31,6 +35,8 @@ class Screener:
         self.value_sets = value_sets
         self.mappings = mappings
         self.timezone = timezone
+        # For a few days at a time: the screening day and, about midnight or in another's question, its neighbours.
+        self._at_rest = lru_cache(maxsize=_DAYS)(self._resting)
         self._provenance = {trial_id: self._stamp(loaded) for trial_id, loaded in catalog.loaded.items()}
 
     @classmethod
@@ -48,20 +54,26 @@ class Screener:
         catalog = load_catalog(value_sets, trials_dir=trials_dir, sites=sites)
         return cls(catalog, value_sets, mappings, ZoneInfo(timezone))
 
-    def screen(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[Assessment]:
-        """One Assessment a trial (None: every trial), in the order asked for."""
+    def screen(
+        self,
+        record: PatientRecord,
+        trial_ids: Sequence[str] | None,
+        as_of: date,
+        *,
+        explain: Collection[str] = (),
+    ) -> list[Assessment]:
+        """One Assessment a trial (None: every trial), in the order asked for, with the criteria `explain` explained."""
         chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
-        normalised, retriever = self._prepare(record, as_of)
-        now = self._noon(as_of)
+        normalised, session = self._prepare(record, as_of)
         return [
             assessing.assess(
                 loaded,
                 normalised,
-                retriever,
+                session,
                 as_of=as_of,
-                now=now,
                 provenance=self._provenance[loaded.trial.id],
                 names=self.value_sets,
+                explain=explain,
             )
             for loaded in chosen
         ]
@@ -69,12 +81,11 @@ class Screener:
     def gates_open(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[str]:
         """The ids of the trials whose gate is open on what has been gathered so far (Patient and the gate's types)."""
         chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
-        normalised, retriever = self._prepare(record, as_of)
-        now = self._noon(as_of)
+        normalised, session = self._prepare(record, as_of)
         return [
             loaded.trial.id
             for loaded in chosen
-            if assessing.gate_open(loaded, normalised, retriever, as_of=as_of, now=now, names=self.value_sets)
+            if assessing.gate_open(loaded, normalised, session, as_of=as_of, names=self.value_sets)
         ]
 
     def needed_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:
@@ -87,9 +98,16 @@ class Screener:
         chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
         return frozenset().union(*(loaded.needs.gate for loaded in chosen))
 
-    def _prepare(self, record: PatientRecord, as_of: date) -> tuple[PatientRecord, RecordRetriever]:
+    def _prepare(self, record: PatientRecord, as_of: date) -> tuple[PatientRecord, Session]:
         normalised = normalise(record, self.mappings, timezone=self.timezone, as_of=as_of)
-        return normalised, RecordRetriever(normalised, self.value_sets)
+        at_rest = self._at_rest(as_of)
+        retriever = RecordRetriever(normalised, self.value_sets)
+        return normalised, Session(
+            retriever=retriever, patient=normalised.patient, now=at_rest.now, at_rest=at_rest
+        )
+
+    def _resting(self, as_of: date) -> AtRest:
+        return AtRest(now=self._noon(as_of))
 
     def _noon(self, as_of: date) -> DateTime:
         noon = datetime(as_of.year, as_of.month, as_of.day, 12, tzinfo=self.timezone)

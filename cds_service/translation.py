@@ -113,23 +113,26 @@ def translate(
     *,
     timeout: float = 120.0,
     pause: Callable[[float], None] = time.sleep,
+    options: Mapping[str, str] = _OPTIONS,
 ) -> dict[str, dict[str, Any]]:
     """The ELM (`{"library": …}`, as the translator wrote it) of each CQL text, by the same file names.
 
-    `url` is the service's base, such as `http://127.0.0.1:8080`; `timeout` (seconds) bounds the wait for its answer.
-    The libraries may include each other and FHIRHelpers. Raises TranslationError.
+    `url` is the service's base, such as `http://127.0.0.1:8080`; `timeout` (seconds) bounds the wait for its answer;
+    `options` are the translator's. The libraries may include each other and FHIRHelpers. Raises TranslationError.
     """
     if not sources:
         raise TranslationError("There is no CQL to translate.")
     files = list(sources)
     if len(files) == 1:
-        response = _post(url, timeout, pause, data=sources[files[0]].encode(), headers=_headers(single=True))
+        response = _post(
+            url, timeout, pause, options, data=sources[files[0]].encode(), headers=_headers(single=True)
+        )
         elms = [_elm(response.content, response, files[0])]
     else:
         form = [
             (f"library-{index}", (file, sources[file].encode(), _CQL)) for index, file in enumerate(files)
         ]
-        response = _post(url, timeout, pause, files=form, headers=_headers(single=False))
+        response = _post(url, timeout, pause, options, files=form, headers=_headers(single=False))
         parts = _parts(response)
         if missing := [file for index, file in enumerate(files) if f"library-{index}" not in parts]:
             raise TranslationError(f"The translator at {url} returned nothing for {', '.join(missing)}.")
@@ -236,7 +239,9 @@ def _headers(*, single: bool) -> dict[str, str]:
     return {"Accept": "multipart/form-data", "X-TargetFormat": _ELM}
 
 
-def _post(url: str, timeout: float, pause: Callable[[float], None], **request: Any) -> requests.Response:
+def _post(
+    url: str, timeout: float, pause: Callable[[float], None], options: Mapping[str, str], **request: Any
+) -> requests.Response:
     """The service's answer, of status 200 or (CQL errors in a single library) 400 with ELM."""
     target = url.rstrip("/").removesuffix(_PATH) + _PATH
     response: requests.Response | None = None
@@ -244,7 +249,7 @@ def _post(url: str, timeout: float, pause: Callable[[float], None], **request: A
         try:
             response = requests.post(
                 target,
-                params=_OPTIONS,
+                params=options,
                 timeout=(min(_CONNECT_SECONDS, timeout), timeout),
                 allow_redirects=False,
                 **request,

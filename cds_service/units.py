@@ -108,8 +108,16 @@ _TOKEN = re.compile(r"([./()])|(\{[^{}]*\})|((?:10[*^])(?:[+-]?\d+)?)|(\d+)|([^\
 _EXPONENT = re.compile(r"([^0-9+-].*?|)([+-]?\d+)?\Z")
 
 
+# Longer texts and larger exponents are no units: their numbers would fill the memory.
+_MAX_LENGTH, _MAX_POWER = 200, 99
+
+
 class _NotHereError(Exception):
     """The text is no UCUM unit, or has an atom outside the table."""
+
+
+class _NoUnitError(Exception):
+    """The text is no unit."""
 
 
 def factor(from_unit: str | None, to_unit: str | None) -> Fraction | None:
@@ -208,12 +216,14 @@ def _measure(unit: str) -> _Measure | None:
         return _Measure(Fraction(12), (("calendar month", 1),))
     if unit in ("month", "months"):
         return _Measure(Fraction(1), (("calendar month", 1),))
-    if not unit or unit != unit.strip():
+    if not unit or unit != unit.strip() or len(unit) > _MAX_LENGTH:
         return None
     try:
         return _Parser(_definite(unit)).unit()
     except _NotHereError:
         return _by_pint(unit)
+    except _NoUnitError:
+        return None
 
 
 class _Parser:
@@ -256,7 +266,7 @@ class _Parser:
         elif annotation:
             return _Measure(Fraction(1), ())
         elif ten:
-            result = _Measure(Fraction(10) ** int(ten[3:] or 1), ())
+            result = _Measure(Fraction(10) ** _exponent(ten[3:]), ())
         elif number:
             if int(number) == 0:
                 raise _NotHereError
@@ -275,8 +285,15 @@ class _Parser:
 
 def _simple(text: str) -> _Measure:
     found = _EXPONENT.match(text)
-    name, power = (found.group(1), int(found.group(2) or 1)) if found and found.group(1) else (text, 1)
+    name, power = (found.group(1), _exponent(found.group(2))) if found and found.group(1) else (text, 1)
     return _power(_atom(name), power)
+
+
+def _exponent(text: str | None) -> int:
+    power = int(text or 1)
+    if abs(power) > _MAX_POWER:
+        raise _NoUnitError
+    return power
 
 
 @cache

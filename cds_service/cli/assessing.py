@@ -19,11 +19,13 @@ import typer
 from cds_service.app import load_screener, observation_codes, today
 from cds_service.cli import ends
 from cds_service.eligibility.assessment import Assessment
+from cds_service.eligibility.explaining import chosen_criteria
 from cds_service.errors import InputError
 from cds_service.records.bundle import read_bundle
 from cds_service.records.fhir_server import acquire
 from cds_service.records.json_body import read_json
 from cds_service.records.record import PatientRecord
+from cds_service.rendering.explanation import marks_for, render_explanations
 from cds_service.rendering.html import render_html
 from cds_service.rendering.text import render_text
 from cds_service.screening import Screener
@@ -62,22 +64,33 @@ def assess(
         list[str] | None,
         typer.Option(metavar="TYPE", help="A resource type that the Bundle's export left out."),
     ] = None,
+    explain: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CRITERION", help="Show why: EX04, IN03-AlsfrsR or all (repeatable)."),
+    ] = None,
+    explain_full: Annotated[
+        bool, typer.Option("--explain-full", help="Explain with nothing left out.")
+    ] = False,
     config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
 ) -> None:
     """Assess one patient for the known trials; exits 0 whatever the assessment says."""
     _check_usage(file, fhir_server, patient, token_file, missing or [])
+    _check_explaining(explain, explain_full, form)
     day, patient_id, left_out = _day(as_of), _patient_id(patient), _types(missing or [])
     settings = load_settings(config)
     screener = load_screener(settings)
     trials = list(dict.fromkeys(trial or screener.catalog.trials))
-    for trial_id in trials:
-        screener.catalog.get(trial_id)
+    chosen = [screener.catalog.get(trial_id).trial for trial_id in trials]
+    explained = chosen_criteria(chosen, explain or ())
     if fhir_server is not None:
         record = _from_server(settings, screener, fhir_server, str(patient_id), token_file, trials)
     else:
         record = read_bundle(read_json(_read(str(file))), patient_id=patient_id, missing=left_out)
-    assessments = screener.screen(record, trials, day or today(settings)())
-    ends.write(_shown(assessments, form, single=len(trials) == 1))
+    assessments = screener.screen(record, trials, day or today(settings)(), explain=explained)
+    if explained and form is Format.text:
+        ends.write(_explained(assessments, full=explain_full))
+    else:
+        ends.write(_shown(assessments, form, single=len(trials) == 1))
 
 
 def _check_usage(
@@ -95,6 +108,15 @@ def _check_usage(
         raise InputError("--missing goes with a Bundle: a server says itself what it does not have.")
     if fhir_server is None and token_file is not None:
         raise InputError("--token-file goes with --fhir-server.")
+
+
+def _check_explaining(explain: Sequence[str] | None, full: bool, form: Format) -> None:
+    if full and not explain:
+        raise InputError("--explain-full goes with --explain CRITERION.")
+    if full and form is Format.json:
+        raise InputError("--explain-full goes with the text: the JSON leaves nothing out.")
+    if explain and form is Format.html:
+        raise InputError("--explain shows text or JSON: leave --format html out.")
 
 
 def _day(text: str | None) -> date | None:
@@ -178,4 +200,13 @@ def _shown(assessments: Sequence[Assessment], form: Format, *, single: bool) -> 
         return orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if form is Format.html:
         return render_html(assessments).encode()
-    return render_text(assessments).encode(sys.stdout.encoding or "utf-8", errors="replace")
+    return _encoded(render_text(assessments))
+
+
+def _explained(assessments: Sequence[Assessment], *, full: bool) -> bytes:
+    asked = [assessment for assessment in assessments if assessment.explanations]
+    return _encoded(render_explanations(asked, full=full, marks=marks_for(sys.stdout.encoding or "utf-8")))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(sys.stdout.encoding or "utf-8", errors="replace")

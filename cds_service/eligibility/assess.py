@@ -6,7 +6,7 @@ the error goes into `Assessment.failures` for the log. A type that could not be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
@@ -18,7 +18,7 @@ from cds_service.eligibility.assessment import (
     CriterionResult,
     overall_status,
 )
-from cds_service.eligibility.attestation import Answers, attest, read_answers
+from cds_service.eligibility.attestation import Answer, Answers, attest, read_answers
 from cds_service.eligibility.catalog import LoadedTrial
 from cds_service.eligibility.completeness import (
     account,
@@ -27,10 +27,12 @@ from cds_service.eligibility.completeness import (
     retrieval_warnings,
     undecided,
 )
+from cds_service.eligibility.explaining import explain_criterion
+from cds_service.eligibility.explanation import CriterionExplanation
 from cds_service.eligibility.needs import ATTESTATIONS
 from cds_service.eligibility.trial import Criterion, Order
 from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Verdict
-from cds_service.elm import Date, DateTime, Result, Retriever
+from cds_service.elm import Date, Result, Session
 from cds_service.records.record import PatientRecord
 
 # An unknown for one of these reasons asks for the test; the reflex tests stand for the others.
@@ -52,32 +54,42 @@ class Computed:
     resources: tuple[Mapping[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A criterion's final verdict, with what was computed before the data's gaps and the answer were laid over it."""
+
+    verdict: Verdict
+    computed: Computed
+    answer: Answer | None
+
+
 def assess(
     loaded: LoadedTrial,
     record: PatientRecord,
-    retriever: Retriever,
+    session: Session,
     *,
     as_of: date,
-    now: DateTime,
     provenance: Mapping[str, str],
     names: shown.Names,
+    explain: Collection[str] = (),
 ) -> Assessment:
     """The Assessment of one trial for one normalised record.
 
-    `now` is as_of's noon at the site's offset; `names` gives words to codes that come without any.
+    `session` is of this record at as_of's noon, at the site's offset, and may be shared by trials; `names` gives words
+    to codes that come without any; `explain`: the ids of the criteria whose verdicts are to be explained.
     """
     deceased, warnings = is_deceased(record.patient, as_of)
     if deceased:
-        return _not_applicable(loaded, record, as_of, provenance, warnings)
-    results = _evaluate(loaded, record, retriever, as_of, now)
+        return _not_applicable(loaded, record, as_of, provenance, warnings, explain)
+    results = _evaluate(loaded, session, as_of)
     ids = frozenset(c.id for c in loaded.trial.criteria)
     answers = read_answers(record.of_type(ATTESTATIONS), ids, as_of)
-    verdicts: dict[str, Verdict] = {}
+    judged: dict[str, Judged] = {}
     failures = tuple(result.error for result in results.values() if result.error is not None)
     for criterion in loaded.trial.criteria:
         if criterion.same_as is None:
-            verdicts[criterion.id] = _judge(loaded, criterion, results, record, answers, as_of, names)
-    criteria = tuple(CriterionResult(c, verdicts[c.same_as or c.id]) for c in loaded.trial.criteria)
+            judged[criterion.id] = _judge(loaded, criterion, results, record, answers, as_of, names)
+    criteria = tuple(CriterionResult(c, judged[c.same_as or c.id].verdict) for c in loaded.trial.criteria)
     participates = _participates(loaded, results)
     status = overall_status(criteria)
     assessment = Assessment(
@@ -85,12 +97,17 @@ def assess(
         patient=record.patient_reference,
         as_of=as_of,
         status=status,
-        card=_card_due(verdicts[loaded.trial.gate], participates),
+        card=_card_due(judged[loaded.trial.gate].verdict, participates),
         criteria=criteria,
         data=account(loaded, record),
         provenance=provenance,
         warnings=(*record.warnings, *warnings, *answers.warnings, *retrieval_warnings(loaded, record)),
         failures=failures,
+        explanations=tuple(
+            _explained(loaded, result, judged, results, record, names, as_of)
+            for result in criteria
+            if result.criterion.id in explain
+        ),
     )
     return replace(assessment, notes=_notes(assessment, participates))
 
@@ -98,19 +115,18 @@ def assess(
 def gate_open(
     loaded: LoadedTrial,
     record: PatientRecord,
-    retriever: Retriever,
+    session: Session,
     *,
     as_of: date,
-    now: DateTime,
     names: shown.Names,
 ) -> bool:
     """Whether the rest of the chart is worth asking for: alive, with evidence of the condition so far."""
     if is_deceased(record.patient, as_of)[0]:
         return False
     gate = loaded.trial.criterion(loaded.trial.gate)
-    results = _evaluate(loaded, record, retriever, as_of, now, only=gate)
-    verdict = _judge(loaded, gate, results, record, Answers({}, ()), as_of, names)
-    return _card_due(verdict, False)
+    results = _evaluate(loaded, session, as_of, only=gate)
+    judged = _judge(loaded, gate, results, record, Answers({}, ()), as_of, names)
+    return _card_due(judged.verdict, False)
 
 
 def is_deceased(patient: Mapping[str, Any], as_of: date) -> tuple[bool, tuple[str, ...]]:
@@ -133,21 +149,14 @@ def is_deceased(patient: Mapping[str, Any], as_of: date) -> tuple[bool, tuple[st
 
 
 def _evaluate(
-    loaded: LoadedTrial,
-    record: PatientRecord,
-    retriever: Retriever,
-    as_of: date,
-    now: DateTime,
-    only: Criterion | None = None,
+    loaded: LoadedTrial, session: Session, as_of: date, only: Criterion | None = None
 ) -> dict[str, Result]:
     criteria = loaded.trial.criteria if only is None else (only,)
     defines = [c.define for c in criteria if c.define is not None]
     if only is None and loaded.trial.participation is not None:
         defines.append(loaded.trial.participation)
     parameters = {**loaded.parameters.values, "ScreeningDate": Date(as_of.year, as_of.month, as_of.day)}
-    return loaded.library.evaluate(
-        defines, retriever=retriever, patient=record.patient, parameters=parameters, now=now
-    )
+    return loaded.library.evaluate(defines, session=session, parameters=parameters)
 
 
 def _judge(
@@ -158,20 +167,43 @@ def _judge(
     answers: Answers,
     as_of: date,
     names: shown.Names,
-) -> Verdict:
+) -> Judged:
     if criterion.define is None:
         computed = Computed(Verdict(UNKNOWN, reasons=("not-computed",)))
+        verdict = computed.verdict
     else:
         result = results[criterion.define]
         computed = _computed(criterion, result, record, names, as_of)
-        computed = replace(
-            computed, verdict=allowed_by_data(loaded, criterion, computed.verdict, result, record)
-        )
-    verdict = computed.verdict
+        verdict = allowed_by_data(loaded, criterion, computed.verdict, result, record)
     if (answer := answers.latest.get(criterion.id)) is not None:
         verdict = attest(criterion, verdict, answer, shown.newest_day(computed.resources, as_of), as_of)
     verdict = allowed_by_attestations(criterion, verdict, record)
-    return _with_advice(loaded, criterion, verdict)
+    return Judged(_with_advice(loaded, criterion, verdict), computed, answer)
+
+
+def _explained(
+    loaded: LoadedTrial,
+    result: CriterionResult,
+    judged: Mapping[str, Judged],
+    results: Mapping[str, Result],
+    record: PatientRecord,
+    names: shown.Names,
+    as_of: date,
+) -> CriterionExplanation:
+    """Why this verdict: out of the trace of the evaluation that made it."""
+    source = loaded.trial.criterion(result.criterion.same_as or result.criterion.id)
+    verdict = judged[source.id]
+    return explain_criterion(
+        result,
+        verdict.computed.verdict,
+        verdict.answer,
+        None if source.define is None else results[source.define].explain(),
+        verdict.computed.resources,
+        record=record,
+        names=names,
+        as_of=as_of,
+        parameters=loaded.parameters,
+    )
 
 
 def _computed(
@@ -271,17 +303,20 @@ def _not_applicable(
     as_of: date,
     provenance: Mapping[str, str],
     warnings: tuple[str, ...],
+    explain: Collection[str],
 ) -> Assessment:
     verdict = Verdict(UNKNOWN, reasons=("not-computed",), notes=("not evaluated: the patient is deceased",))
+    criteria = tuple(CriterionResult(c, verdict) for c in loaded.trial.criteria)
     return Assessment(
         trial=loaded.trial,
         patient=record.patient_reference,
         as_of=as_of,
         status=NOT_APPLICABLE,
         card=False,
-        criteria=tuple(CriterionResult(c, verdict) for c in loaded.trial.criteria),
+        criteria=criteria,
         data=account(loaded, record),
         provenance=provenance,
         notes=("the patient is deceased: no further evaluation",),
         warnings=(*record.warnings, *warnings),
+        explanations=tuple(CriterionExplanation(c) for c in criteria if c.criterion.id in explain),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from cds_service.eligibility.explanation import CriterionExplanation
 from cds_service.eligibility.trial import Criterion, Trial
 from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Verdict
 from cds_service.errors import EvaluationError
@@ -70,6 +71,7 @@ class Assessment:
     """One trial, one patient, one day. `card` says whether a card is due at all (design §6, "No noise").
 
     `failures`: defines that failed at run time, for the log; their criteria are unknown(not-computed).
+    `explanations`: of the criteria for which one was asked.
     """
 
     trial: Trial
@@ -83,6 +85,7 @@ class Assessment:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     failures: tuple[EvaluationError, ...] = ()
+    explanations: tuple[CriterionExplanation, ...] = ()
 
     @property
     def exclusions(self) -> tuple[CriterionResult, ...]:
@@ -100,7 +103,7 @@ class Assessment:
         return {s: sum(r.verdict.status == s for r in results) for s in (MET, NOT_MET, UNKNOWN)}
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON of design §5."""
+        """The JSON of design §5; `explanations` only where some were asked for."""
         return {
             "trial": {"id": self.trial.id, "version": self.trial.version, "title": self.trial.title},
             "patient": self.patient,
@@ -112,6 +115,7 @@ class Assessment:
             "criteria": [result.to_json() for result in self.criteria],
             "data": {kind: _account(acquired) for kind, acquired in sorted(self.data.items())},
             "provenance": dict(self.provenance),
+            **({"explanations": [each.to_json() for each in self.explanations]} if self.explanations else {}),
         }
 
 

@@ -18,7 +18,8 @@ from typing import Any, Final
 from cds_service.eligibility.needs import LoadedNeeds, derive_needs
 from cds_service.eligibility.parameters import Parameters, bind
 from cds_service.eligibility.trial import Trial, read_trial
-from cds_service.elm import Library, Terminology, load_library
+from cds_service.elm import Library, LibrarySet, Terminology
+from cds_service.elm.reading import read_unit
 from cds_service.errors import AuthoringError, ConfigurationError, NotFoundError
 
 _SHARED: Final = "common"
@@ -88,9 +89,13 @@ def load_catalog(
 ) -> Catalog:
     """Read and compile every trial. `sites`: by trial id, what the site sets."""
     sites = sites or {}
+    libraries = LibrarySet(terminology)  # trials share the libraries that they have in common
     loaded: dict[str, LoadedTrial] = {}
     for folder in trial_folders(trials_dir):
-        entry = _load(folder, terminology, sites)
+        try:
+            entry = _load(folder, libraries, sites)
+        except AuthoringError as error:
+            raise _told(folder, error) from None
         if entry.trial.id in loaded:
             raise AuthoringError(f"{folder.name}: the trial id {entry.trial.id!r} stands in two packages")
         loaded[entry.trial.id] = entry
@@ -99,7 +104,7 @@ def load_catalog(
     return Catalog(loaded)
 
 
-def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, SiteTrial]) -> LoadedTrial:
+def _load(folder: Traversable, libraries: LibrarySet, sites: Mapping[str, SiteTrial]) -> LoadedTrial:
     trial = read_trial(folder / "trial.toml")
     shared = files("cds_service") / "trials"
     sources = [
@@ -107,9 +112,7 @@ def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, Sit
         *_named(shared / _SHARED, ".elm.json"),
         *_named(folder, ".elm.json"),
     ]
-    library = load_library(
-        (source.read_bytes() for source in sources), main=trial.library, terminology=terminology
-    )
+    library = libraries.load((source.read_bytes() for source in sources), main=trial.library)
     if absent := [c.id for c in trial.criteria if c.define and c.define not in library.defines]:
         raise AuthoringError(f"{folder.name}/trial.toml: the CQL has no define for {', '.join(absent)}")
     if trial.participation is not None and trial.participation not in library.defines:
@@ -129,6 +132,27 @@ def _load(folder: Traversable, terminology: Terminology, sites: Mapping[str, Sit
     )
     return LoadedTrial(
         trial, library, _cql_hash(folder, shared / _SHARED), derive_needs(trial, library), parameters
+    )
+
+
+def _told(folder: Traversable, error: AuthoringError) -> AuthoringError:
+    """The error with the package that it is in, and the file where the file itself can't be read as ELM."""
+    where = folder.name
+    if str(error).startswith(where):
+        return error
+    for source in _named(folder, ".elm.json"):
+        try:
+            read_unit(source.read_bytes())
+        except AuthoringError:
+            where = f"{folder.name}/{source.name}"
+            break
+    return AuthoringError(
+        f"{where}: {error}",
+        library=error.library,
+        define=error.define,
+        node_type=error.node_type,
+        local_id=error.local_id,
+        locator=error.locator,
     )
 
 

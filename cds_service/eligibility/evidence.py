@@ -84,6 +84,8 @@ def clinical_date(resource: Mapping[str, Any], as_of: date) -> str | None:
     open or lies after `as_of`: then by its start."""
     for name in _DATES:
         value = resource.get(name)
+        if value is None:
+            continue
         if isinstance(value, Mapping):
             start, end = value.get("start"), value.get("end")
             ended = isinstance(end, str) and ((day := last_day(end)) is None or day <= as_of)
@@ -127,6 +129,8 @@ def _present(resource: Mapping[str, Any], record: PatientRecord, names: Names, a
 
 def _tagged(resource: Mapping[str, Any], code: str | None) -> bool:
     meta = resource.get("meta")
+    if meta is None:
+        return False
     tags = meta.get("tag") if isinstance(meta, Mapping) else None
     if not isinstance(tags, (list, tuple)):
         return False
@@ -167,6 +171,8 @@ def _naming_concepts(resource: Mapping[str, Any]) -> Iterable[Any]:
 
 def concept_words(concept: Any, names: Names | None = None) -> str | None:
     """The words of a CodeableConcept: its text, else a display, else its code's name, else the code itself."""
+    if concept is None:
+        return None
     if isinstance(concept, (list, tuple)):
         concept = concept[0] if concept else None
     if not isinstance(concept, Mapping):
@@ -215,18 +221,19 @@ def _value(resource: Mapping[str, Any], names: Names) -> str | None:
 def _shown_value(value: Any, names: Names) -> str | None:
     if isinstance(value, Mapping):
         if "numerator" in value or "denominator" in value:
-            return f"{_quantity(value.get('numerator'))}:{_quantity(value.get('denominator'))}"
+            return f"{quantity_words(value.get('numerator'))}:{quantity_words(value.get('denominator'))}"
         if "low" in value or "high" in value:
-            return f"{_quantity(value.get('low'))} to {_quantity(value.get('high'))}"
+            return f"{quantity_words(value.get('low'))} to {quantity_words(value.get('high'))}"
         if "coding" in value or "text" in value:
             return concept_words(value, names)
-        return _quantity(value) or None
+        return quantity_words(value) or None
     if isinstance(value, bool):
         return "yes" if value else "no"
     return None if value is None or isinstance(value, (list, tuple)) else str(value)
 
 
-def _quantity(value: Any) -> str:
+def quantity_words(value: Any) -> str:
+    """`<0.5 mg/dL` of a FHIR Quantity; empty without a value."""
     if not isinstance(value, Mapping) or value.get("value") is None:
         return ""
     unit = value.get("unit") or value.get("code") or ""

@@ -53,12 +53,14 @@ class Parameters:
     """The parameters of one trial as the engine takes them.
 
     `values`: by name, of CQL's types. `in_force`: the same as TOML has them, for what is shown. `changed`: what the
-    site set otherwise than the trial, as text by its path (`ulnFallback.alt.male`).
+    site set otherwise than the trial, as text by its path (`ulnFallback.alt.male`). `origins`: where it did so, by
+    the same path ("cds-service.toml, line 12"), as far as that is known.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     in_force: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 class _WrongError(Exception):
@@ -141,7 +143,8 @@ def bind(
         in_force[name] = whole
         changed.update(_changes(name, own[name], whole))
     _check_order(values, rules, error, set_here=site)
-    return Parameters(values, in_force, changed)
+    set_in = {path: origin for path in changed if (origin := _origin(origins, path))}
+    return Parameters(values, in_force, changed, set_in)
 
 
 def _known(name: str, known: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ A Context lives for one `Library.evaluate` call and is never shared between thre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cds_service.elm.ports import Retriever, Terminology
 from cds_service.elm.temporal import DateTime
@@ -22,19 +22,30 @@ Fn = Callable[["Context", Env], Any]
 UNSET: Any = object()
 
 
+class Kept(Protocol):
+    """Entries of other evaluations that this one may take over."""
+
+    def recall(self, ctx: Context, definition: Definition) -> Entry | None: ...
+
+    def keep(self, ctx: Context, definition: Definition, entry: Entry) -> None: ...
+
+
 class Context:
     """One evaluation's state. `offset` is the evaluation's offset from UTC in minutes, of `now`."""
 
     __slots__ = (
         "_locate",
         "calls",
+        "keys",
         "memo",
         "now",
         "offset",
+        "once",
         "parameters",
         "patient",
         "retrieved",
         "retriever",
+        "shared",
         "terminology",
         "trace",
     )
@@ -48,8 +59,11 @@ class Context:
         parameters: list[Any],
         now: DateTime,
         size: int,
-        memoised: int,
+        calls: list[dict[Any, Any]],
         locate: Callable[[Exception, Definition], EvaluationError],
+        retrieved: dict[Any, Retrieved] | None = None,
+        keys: Sequence[Hashable] = (),
+        shared: Kept | None = None,
     ) -> None:
         self.retriever = retriever
         self.terminology = terminology
@@ -58,8 +72,11 @@ class Context:
         self.now = now
         self.offset = now.offset or 0
         self.memo: list[Entry | None] = [None] * size
-        self.calls: list[dict[Any, Any]] = [{} for _ in range(memoised)]
-        self.retrieved: dict[Any, Retrieved] = {}
+        self.once: dict[int, Any] = {}  # values that are the same throughout the evaluation
+        self.calls = calls
+        self.retrieved: dict[Any, Retrieved] = {} if retrieved is None else retrieved
+        self.keys = keys
+        self.shared = shared
         self.trace: Trace = {}
         self._locate = locate
 
@@ -68,6 +85,14 @@ class Context:
         entry = self.memo[definition.index]
         if entry is not None:
             return entry
+        for before in definition.first:
+            if self.memo[before.index] is None:
+                self.define(before)
+        if self.shared is not None:
+            entry = self.shared.recall(self, definition)
+            if entry is not None:
+                self.memo[definition.index] = entry
+                return entry
         entry = Entry(definition.name)
         outer = self.trace
         self.trace = entry.trace
@@ -80,6 +105,8 @@ class Context:
         finally:
             self.trace = outer
         self.memo[definition.index] = entry
+        if self.shared is not None:
+            self.shared.keep(self, definition, entry)
         return entry
 
     def retrieve(

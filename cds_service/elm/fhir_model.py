@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from cds_service.elm.types import ChoiceOf, ListOf, StaticType
+from cds_service.elm.types import ChoiceOf, IntervalOf, ListOf, StaticType, TupleOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,31 @@ def _table() -> dict[str, Any]:
 def known(name: str) -> bool:
     """Whether FHIR R4 has a type of this name."""
     return name in _table()
+
+
+_SYSTEM = frozenset(
+    {
+        "Any", "Boolean", "Code", "CodeSystem", "Concept", "Date", "DateTime", "Decimal", "Integer", "Long", "Quantity",
+        "Ratio", "String", "Time", "ValueSet", "Vocabulary",
+    }
+)  # fmt: skip
+
+
+def unknown(kind: StaticType) -> str | None:
+    """The first name in a type that neither CQL nor FHIR R4 has; None where all are known, or nothing is stated."""
+    if isinstance(kind, str):
+        model, _, name = kind.partition(".")
+        return None if (name in _SYSTEM if model == "System" else model == "FHIR" and known(name)) else kind
+    inner: tuple[StaticType, ...] = ()
+    if isinstance(kind, ListOf):
+        inner = (kind.element,)
+    elif isinstance(kind, IntervalOf):
+        inner = (kind.point,)
+    elif isinstance(kind, ChoiceOf):
+        inner = kind.types
+    elif isinstance(kind, TupleOf):
+        inner = tuple(each for _, each in kind.elements)
+    return next((found for each in inner if (found := unknown(each)) is not None), None)
 
 
 def code_path(resource_type: str) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from cds_service.elm.values import Code
 
@@ -19,6 +19,40 @@ class Retriever(Protocol):
 
         With neither codes nor value set: all of that type.
         """
+        ...
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """What a Retriever with an index may offer besides: to say, of many retrieves at once, which would find nothing.
+
+    Both work with keys of the retriever's own choice. A retrieve finds nothing where none of its `keys_of` is
+    among `keys_in` the record.
+    """
+
+    def keys_of(self, codes: Sequence[Code] | None, value_set: str | None) -> Collection[Hashable]:
+        """The keys under which a retrieve by these codes or this value set looks. They depend on nothing else."""
+        ...
+
+    def keys_in(self, resource_type: str, code_path: str) -> Collection[Hashable]:
+        """The keys under which the record has resources of that type, by that element."""
+        ...
+
+
+@runtime_checkable
+class RetrieverOfAll(Protocol):
+    """What a Retriever may offer besides: the resources of other patients, for retrieves in the Unfiltered context and
+    in a related one (`["Mother" -> Observation]`). Without it such a retrieve fails."""
+
+    def retrieve_of(
+        self,
+        patient: str | None,
+        resource_type: str,
+        code_path: str | None,
+        codes: Sequence[Code] | None,
+        value_set: str | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """As `retrieve`, for the Patient of that id; None: all patients' resources."""
         ...
 
 

@@ -245,26 +245,65 @@ class Typed:
 
 
 class Shell(dict[str, Any]):
-    """A FHIR primitive that has extensions or an id but no value (`_birthDate`): its `.value` is null."""
+    """A FHIR primitive that has extensions or an id (`_birthDate`), with its `value` where it has one."""
 
     __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any, extra: Any) -> Any:
+        """A primitive of the two JSON members that make it; the plain value where there is no more to it."""
+        if not isinstance(extra, dict):
+            return value if extra is None else cls()
+        return cls(extra) if value is None else cls(extra, value=value)
+
+    @classmethod
+    def paired(cls, values: Any, extras: Any) -> Any:
+        """A list of primitives of its two JSON arrays, in which null stands for what an element doesn't have."""
+        if not isinstance(extras, list) or not isinstance(values or [], list):
+            return values
+        items = list(values or ())
+        items += [None] * (len(extras) - len(items))
+        extras = [*extras, *[None] * (len(items) - len(extras))]
+        return [cls.of(value, extra) for value, extra in zip(items, extras, strict=True)]
 
 
 _UNSET = object()
 
 
 def plain(value: Any) -> Any:
-    """A value without the engine's wrappers, as a caller sees it: an uncertainty becomes an Interval."""
-    kind = type(value)
-    if kind is Typed:
-        return value.value
-    if kind is list:
-        return [plain(item) for item in value]
-    if kind is Tuple:
-        return {name: plain(item) for name, item in value.items()}
-    if kind is Uncertainty:
-        return Interval(value.low, value.high)
-    return value
+    """A value without the engine's wrappers, as a caller sees it: an uncertainty becomes an Interval.
+
+    Lists and tuples are copied, once each and without recursion: defines may nest them to any depth and share them.
+    """
+    if type(value) is not list and type(value) is not Tuple:
+        return _plain_leaf(value)
+    made: dict[int, Any] = {}
+    pending: list[Any] = [value]
+    while pending:
+        item = pending[-1]
+        parts = item if type(item) is list else item.values()
+        inner = [
+            part for part in parts if (type(part) is list or type(part) is Tuple) and id(part) not in made
+        ]
+        if inner:
+            pending += inner
+            continue
+        pending.pop()
+        if type(item) is list:
+            made[id(item)] = [made[id(part)] if id(part) in made else _plain_leaf(part) for part in item]
+        else:
+            made[id(item)] = {
+                name: made[id(part)] if id(part) in made else _plain_leaf(part) for name, part in item.items()
+            }
+    return made[id(value)]
+
+
+def _plain_leaf(value: Any) -> Any:
+    if type(value) is Typed:
+        value = value.value
+    if type(value) is Shell and "value" in value:
+        return value["value"]
+    return Interval(value.low, value.high) if type(value) is Uncertainty else value
 
 
 def is_json_object(value: Any) -> bool:

@@ -63,7 +63,8 @@ class PatientRecord:
         """How this type was obtained."""
         acquired = self.account.get(resource_type)
         if acquired is None:
-            acquired = dataclasses.replace(self.default, count=len(self.of_type(resource_type)))
+            default = self.default
+            acquired = Acquired(default.state, len(self.of_type(resource_type)), default.reason)
         return acquired
 
     def original(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,13 +1,13 @@
 """The engine's view of a record: resources by type, and by a code or value set of one of their elements.
 
-The index of a (type, element) is built when it is first asked for: one pass over the resources, one cached
-look-up a coding. Codes are compared by system and code alone. Errors: a value set that doesn't exist raises
+The index of a (type, element) is built when it is first asked for: one pass over the resources, one look-up a
+different coding. Codes are compared by system and code alone. Errors: a value set that doesn't exist raises
 AuthoringError (it is asked for at load); nothing in a resource raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cds_service.elm.values import Code
@@ -17,63 +17,72 @@ from cds_service.terminology.systems import match_key
 from cds_service.terminology.value_sets import ValueSets
 
 Resource = dict[str, Any]
+# The places in the record's list of a type, by value set name and by (system, code as it is matched): those of each
+# coding apart, since most are of one.
+_Index = dict[Hashable, list[list[int]]]
 
 
 class RecordRetriever:
-    """Retrieves from one (normalised) record. Not to be shared between threads."""
+    """Retrieves from one (normalised) record, with an index (`elm.Indexed`). Not to be shared between threads."""
 
     def __init__(self, record: PatientRecord, value_sets: ValueSets) -> None:
         self._record = record
         self._value_sets = value_sets
-        self._by_set: dict[tuple[str, str], dict[str, list[Resource]]] = {}
-        self._by_code: dict[tuple[str, str], dict[tuple[str | None, str], list[Resource]]] = {}
+        self._indices: dict[tuple[str, str], _Index] = {}
 
     def retrieve(
         self, resource_type: str, code_path: str | None, codes: Sequence[Code] | None, value_set: str | None
     ) -> Sequence[Mapping[str, Any]]:
         """The resources of a type, in the record's order: all, those with one of `codes`, or those in `value_set`."""
+        resources = self._record.of_type(resource_type)
         if codes is None and value_set is None:
-            return self._record.of_type(resource_type)
-        path = code_path or "code"
+            return resources
+        keys = self.keys_of(codes, value_set)
+        if not resources:
+            return ()
+        index = self._index(resource_type, code_path or "code")
+        found = [places for key in keys for places in index.get(key, ())]
+        if not found:
+            return ()
+        places = found[0] if len(found) == 1 else sorted(set().union(*found))
+        return [resources[place] for place in places]
+
+    def keys_of(self, codes: Sequence[Code] | None, value_set: str | None) -> Collection[Hashable]:
+        """The keys of the index that a retrieve by codes or by a value set looks at."""
         if value_set is not None:
             name = self._value_sets.name_of(value_set)
             if name is None:
                 raise AuthoringError(f"there is no value set {value_set}")
-            index = self._by_set.get((resource_type, path))
-            if index is None:
-                index = self._index_sets(resource_type, path)
-            return index.get(name, ())
-        by_code = self._by_code.get((resource_type, path))
-        if by_code is None:
-            by_code = self._index_codes(resource_type, path)
-        wanted = [(code.system, match_key(code.system or "", code.code or "")) for code in codes or ()]
-        if len(wanted) == 1:
-            return by_code.get(wanted[0], ())
-        found: dict[int, Resource] = {id(r): r for key in wanted for r in by_code.get(key, ())}
-        return [resource for resource in self._record.of_type(resource_type) if id(resource) in found]
+            return (name,)
+        return [(code.system, match_key(code.system or "", code.code or "")) for code in codes or ()]
 
-    def _index_sets(self, resource_type: str, path: str) -> dict[str, list[Resource]]:
-        index: dict[str, list[Resource]] = {}
-        sets_of = self._value_sets.sets_of
-        for resource in self._record.of_type(resource_type):
-            names: frozenset[str] | set[str] = frozenset()
-            for system, code in codes_at(resource, path):
-                found = sets_of(system, code)
-                if found:
-                    names = found if not names else names | found
-            for name in names:
-                index.setdefault(name, []).append(resource)
-        self._by_set[resource_type, path] = index
+    def keys_in(self, resource_type: str, code_path: str) -> Collection[Hashable]:
+        """The keys of the index of a type by an element."""
+        return self._index(resource_type, code_path) if self._record.of_type(resource_type) else ()
+
+    def _index(self, resource_type: str, path: str) -> _Index:
+        index = self._indices.get((resource_type, path))
+        if index is None:
+            index = self._indices[resource_type, path] = self._indexed(resource_type, path)
         return index
 
-    def _index_codes(self, resource_type: str, path: str) -> dict[tuple[str | None, str], list[Resource]]:
-        index: dict[tuple[str | None, str], list[Resource]] = {}
-        for resource in self._record.of_type(resource_type):
-            for system, code in dict.fromkeys(
-                (system, match_key(system or "", code)) for system, code in codes_at(resource, path)
-            ):
-                index.setdefault((system, code), []).append(resource)
-        self._by_code[resource_type, path] = index
+    def _indexed(self, resource_type: str, path: str) -> _Index:
+        codings: dict[tuple[str | None, str], list[int]] = {}
+        for place, resource in enumerate(self._record.of_type(resource_type)):
+            concept = resource.get(path)
+            plain = concept.get("coding") if type(concept) is dict else None
+            for coding in _coded(plain) if type(plain) is list else codes_at(resource, path):
+                places = codings.get(coding)
+                if places is None:
+                    codings[coding] = [place]
+                elif places[-1] != place:
+                    places.append(place)
+        index: _Index = {}
+        sets_of = self._value_sets.sets_of
+        for (system, code), places in codings.items():
+            index.setdefault((system, match_key(system or "", code)), []).append(places)
+            for name in sets_of(system, code):
+                index.setdefault(name, []).append(places)
         return index
 
 
@@ -102,7 +111,16 @@ def codes_at(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str | Non
             yield None, part
         elif type(part) is dict:
             codings = part.get("coding")
-            for coding in codings if type(codings) is list else (part,):
-                if type(coding) is dict and type(coding.get("code")) is str and coding["code"]:
-                    system = coding.get("system")
-                    yield (system if type(system) is str else None), coding["code"]
+            yield from _coded(codings if type(codings) is list else (part,))
+
+
+def _coded(codings: Iterable[Any]) -> list[tuple[str | None, str]]:
+    """(system, code) of those of the codings that have a code."""
+    found: list[tuple[str | None, str]] = []
+    for coding in codings:
+        if type(coding) is dict:
+            code = coding.get("code")
+            if type(code) is str and code:
+                system = coding.get("system")
+                found.append((system if type(system) is str else None, code))
+    return found

@@ -33,18 +33,18 @@ def render_view(view: View, width: int = WIDTH) -> str:
     """One assessment as text."""
     lines: list[str] = []
     lines += _head(view, width)
-    lines += _block("Warnings", view.warnings, width)
-    lines += _block("Notes", view.notes, width)
-    lines += _block("Why not eligible", (f"{row.id}: {row.text}" for row in view.against()), width)
+    lines += block("Warnings", view.warnings, width)
+    lines += block("Notes", view.notes, width)
+    lines += block("Why not eligible", (f"{row.id}: {row.text}" for row in view.against()), width)
     for section in view.sections:
         lines += ["", section.title, "-" * len(section.title)]
         for row in section.rows:
-            lines += _row(row, width)
-    lines += _block(words.QUESTIONS, _questions(view, confirm=False), width)
-    lines += _block(words.QUESTIONS_CONFIRM, _questions(view, confirm=True), width)
-    lines += _block(f"{words.MISSING}. {words.MISSING_ORDERS}", _missing(view), width)
-    lines += _block("Data used", _data(view), width)
-    lines += _block("Provenance", _provenance(view), width)
+            lines += row_lines(row, width)
+    lines += block(words.QUESTIONS, _questions(view, confirm=False), width)
+    lines += block(words.QUESTIONS_CONFIRM, _questions(view, confirm=True), width)
+    lines += block(f"{words.MISSING}. {words.MISSING_ORDERS}", _missing(view), width)
+    lines += block("Data used", _data(view), width)
+    lines += block("Provenance", _provenance(view), width)
     lines += ["", *textwrap.wrap(words.DISCLAIMER, width)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -55,28 +55,29 @@ def _head(view: View, width: int) -> list[str]:
     version = f" (version {view.trial_version})" if view.trial_version else ""
     tally = f"{counts[PASS]} of {total} rows pass (+), {counts[FAIL]} against (X), {counts[OPEN]} open (?)"
     return [
-        *_wrap(f"{view.trial_id}{version}: {view.trial_title}", width),
-        *_wrap(f"{view.patient}, as of {view.as_of}", width),
+        *wrapped(f"{view.trial_id}{version}: {view.trial_title}", width),
+        *wrapped(f"{view.patient}, as of {view.as_of}", width),
         "",
-        *_wrap(f"{view.status_words.upper()} [{view.status}]", width, "        ", "STATUS  "),
-        *_wrap(view.status_meaning, width, "        "),
-        *(_wrap(tally, width, "        ") if total else []),
+        *wrapped(f"{view.status_words.upper()} [{view.status}]", width, "        ", "STATUS  "),
+        *wrapped(view.status_meaning, width, "        "),
+        *(wrapped(tally, width, "        ") if total else []),
     ]
 
 
-def _row(row: Row, width: int, indent: str = "") -> Iterator[str]:
+def row_lines(row: Row, width: int, indent: str = "") -> Iterator[str]:
+    """One row: its text, verdict, evidence, notes and parts."""
     body = indent + " " * (_ID_WIDTH + 4)
     label = row.short_id
     first = f"{indent}{MARK[row.outcome]} {label:<{_ID_WIDTH}}  "
-    yield from _wrap(row.text, width, body, first)
+    yield from wrapped(row.text, width, body, first)
     verdict = row.verdict + (f", {row.likely}" if row.likely else "") + (f": {row.why}" if row.why else "")
-    yield from _wrap(verdict, width, body + "  ", body)
+    yield from wrapped(verdict, width, body + "  ", body)
     for evidence in row.evidence:
-        yield from _wrap(evidence_text(evidence), width, body + "    ", body + "  - ")
+        yield from wrapped(evidence_text(evidence), width, body + "    ", body + "  - ")
     for note in row.notes:
-        yield from _wrap(note, width, body + "    ", body + "  * ")
+        yield from wrapped(note, width, body + "    ", body + "  * ")
     for part in row.parts:
-        yield from _row(part, width, indent + "    ")
+        yield from row_lines(part, width, indent + "    ")
 
 
 def evidence_text(evidence: EvidenceLine) -> str:
@@ -112,17 +113,19 @@ def _data(view: View) -> Iterator[str]:
         yield f"{line.resource_type}: {line.count}, {line.state_text()}"
 
 
-def _block(title: str, entries: Iterable[str], width: int) -> list[str]:
+def block(title: str, entries: Iterable[str], width: int) -> list[str]:
+    """A title with its entries below it; nothing without entries."""
     listed = list(entries)
     if not listed:
         return []
     lines = ["", title, "-" * len(title)]
     for entry in listed:
-        lines += _wrap(entry, width, "    ", "  - ")
+        lines += wrapped(entry, width, "    ", "  - ")
     return lines
 
 
-def _wrap(text: str, width: int, indent: str = "", first: str | None = None) -> list[str]:
+def wrapped(text: str, width: int, indent: str = "", first: str | None = None) -> list[str]:
+    """Printable text in lines of at most `width` characters (a longer word apart); `first`: the first line's indent."""
     start = indent if first is None else first
     plain = printable(text)
     if not plain:

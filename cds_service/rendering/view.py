@@ -204,7 +204,7 @@ def _sections(criteria: Sequence[Mapping[str, Any]], trial_words: TrialWords) ->
         kind = str(criterion["kind"])
         if kind not in grouped:
             raise ValueError(f"kind {kind!r}")
-        grouped[kind].setdefault(str(criterion["group"]), []).append(_row(criterion, trial_words))
+        grouped[kind].setdefault(str(criterion["group"]), []).append(row_of(criterion, trial_words))
     return tuple(
         Section(kind, words.KIND[kind], tuple(_merge(g, rows, trial_words) for g, rows in groups.items()))
         for kind, groups in grouped.items()
@@ -212,7 +212,8 @@ def _sections(criteria: Sequence[Mapping[str, Any]], trial_words: TrialWords) ->
     )
 
 
-def _row(criterion: Mapping[str, Any], trial_words: TrialWords) -> Row:
+def row_of(criterion: Mapping[str, Any], trial_words: TrialWords = NO_WORDS) -> Row:
+    """One criterion's JSON arranged for reading."""
     kind, status = str(criterion["kind"]), str(criterion["status"])
     basis = criterion.get("basis")
     codes = _strings(criterion.get("reasons"))

@@ -1,4 +1,4 @@
-"""The URIs of code systems and project artefacts, and how codes of each system are compared. No I/O, no errors."""
+"""The URIs and names of code systems and project artefacts, and how codes of each are compared. No I/O, no errors."""
 
 from __future__ import annotations
 
@@ -47,10 +47,39 @@ EXT_CODE_STATUS = f"{CANONICAL}/StructureDefinition/code-status"
 EXT_NOT_IN_TABLE = f"{CANONICAL}/StructureDefinition/not-in-table"
 EXT_EXCLUDED_FOR = f"{CANONICAL}/StructureDefinition/excluded-for"
 
+# What people call the systems; of the project's own, how their codes came about.
+_NAMES = {
+    SNOMED: "SNOMED CT",
+    LOINC: "LOINC",
+    ICD10: "ICD-10",
+    ICD10CM: "ICD-10-CM",
+    ICD9CM: "ICD-9-CM",
+    ICD10PCS: "ICD-10-PCS",
+    ATC: "ATC",
+    RXNORM: "RxNorm",
+    CVX: "CVX",
+    HCPCS: "HCPCS",
+    UCUM: "UCUM",
+    TEXT_MATCH: "read from the text",
+    TEXT_MATCH_NEGATED: "denied in the text",
+    DRUG_NAME: "by the drug's name",
+    READING_PROBLEM: "a mark for what can't be read",
+    DERIVED_OBSERVATIONS: "derived here",
+}
+
 # A listed code stands for everything below it (clinical specification §2.2, §6.1).
 PREFIX_SYSTEMS = frozenset({ICD10, ICD10CM, ICD9CM, ATC})
 # Dots and case don't matter.
 ICD_SYSTEMS = frozenset({ICD10, ICD10CM, ICD9CM, ICD10PCS})
+
+
+def system_name(system: str | None) -> str:
+    """What people call a code system: `SNOMED CT`; of one without a name here the last part of its URI."""
+    if not system:
+        return "code"
+    if system.startswith(CANONICAL):
+        return _NAMES.get(system, "this service's own code")
+    return _NAMES.get(system) or system.rstrip("/").rpartition("/")[2]
 
 
 def match_key(system: str, code: str) -> str:

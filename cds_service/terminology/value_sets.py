@@ -102,7 +102,7 @@ class ValueSets:
 
         False for an unknown URL (whether it is known is asked of `has_value_set` at load).
         """
-        name = self._names.get(url.partition("|")[0], "")
+        name = self._names.get(url) or self._names.get(url.partition("|")[0], "")
         if system is None:
             return any(name in self._lookup(known, code) for known in self._systems)
         return name in self._lookup(system, code)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import random
-from importlib.metadata import version
+import re
+from datetime import date, timedelta
+from importlib.resources import files
 from typing import Any
+
+import orjson
 
 from tests import builders
 
@@ -79,7 +82,34 @@ def _noise(rng: random.Random, number: int, subject: str) -> dict[str, Any]:
     }
 
 
-def machine() -> str:
-    """One line that says where and with what a benchmark ran."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cds-service", "orjson"))
-    return f"{platform.system()} {platform.machine()}, {platform.processor() or 'CPU'}, Python {platform.python_version()}, {packages}"
+def dense_bundle_of(size: int) -> dict[str, Any]:
+    """A Bundle of `size` resources that the trial reads nearly all: the vignettes' charts, as one patient's, again and again.
+
+    Each repetition lies a week before the last one.
+    """
+    root = files("cds_service") / "trials" / "nct02917681" / "vignettes"
+    charts = [orjson.loads(f.read_bytes())["bundle"] for f in sorted(root.iterdir(), key=lambda f: f.name)]
+    base = builders.b0()
+    patient = next(e["resource"] for e in base["entry"] if e["resource"]["resourceType"] == "Patient")
+    found: list[dict[str, Any]] = []
+    week = 0
+    while len(found) < size - 1:
+        for chart in charts:
+            own = next(
+                e["resource"]["id"] for e in chart["entry"] if e["resource"]["resourceType"] == "Patient"
+            )
+            for entry in chart["entry"]:
+                if entry["resource"]["resourceType"] != "Patient":
+                    text = orjson.dumps({**entry["resource"], "id": f"dense-{len(found)}"}).decode()
+                    text = text.replace(f"Patient/{own}", f"Patient/{patient['id']}")
+                    text = _DAY.sub(lambda day: _earlier(day[0], week), text)  # noqa: B023 - used at once
+                    found.append(orjson.loads(text))
+        week += 1
+    return {**base, "entry": [{"resource": resource} for resource in [patient, *found[: size - 1]]]}
+
+
+_DAY = re.compile(r"20\d\d-\d\d-\d\d")
+
+
+def _earlier(day: str, weeks: int) -> str:
+    return (date.fromisoformat(day) - timedelta(weeks=weeks)).isoformat()

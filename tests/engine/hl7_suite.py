@@ -3,7 +3,8 @@
 Each test's expression and expected output become two libraries of one define, translated by the official
 translator; what the engine makes of them must be the same value of the same type: false is not null, an empty
 list is not null, 1 is not 1.0. A test marked invalid passes when the translator refuses it or the define
-fails. Nothing of the suite is copied into this repository: `CQL_TESTS` names its folder.
+fails. A test of an older CQL (`versionTo`) is translated at that compatibility level. Nothing of the suite is
+copied into this repository: `CQL_TESTS` names its folder. `conformance` prints the table of passes.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ NOW = DateTime.parse("2026-06-15T12:00:00.000-03:00")
 
 @dataclass(frozen=True)
 class Case:
-    """One test of the suite. `invalid`: it must not be executable."""
+    """One test of the suite. `invalid`: it must not be executable; `level`: the last CQL version that it is for."""
 
     file: str
     group: str
@@ -50,6 +51,7 @@ class Case:
     expression: str
     output: str | None
     invalid: bool
+    level: str | None = None
 
     @property
     def id(self) -> str:
@@ -89,35 +91,37 @@ def cases(path: Path) -> list[Case]:
                     expression.text or "",
                     None if output is None else (output.text or ""),
                     expression.get("invalid") is not None,
+                    test.get("versionTo"),
                 )
                 number = 1
                 while case.id in seen:
                     number += 1
-                    case = Case(
-                        case.file, case.group, f"{name}#{number}", case.expression, case.output, case.invalid
-                    )
+                    case = replace(case, name=f"{name}#{number}")
                 seen.add(case.id)
                 found.append(case)
     return found
 
 
 class Translations:
-    """The ELM of the suite's expressions, from the translator or from a cache file."""
+    """The ELM of the suite's expressions, from the translator at `url` or, where there is one, from a cache file."""
 
-    def __init__(self, cache: Path, url: str | None) -> None:
+    def __init__(self, cache: Path | None, url: str | None) -> None:
         self.cache = cache
         self.url = url
-        self.known: dict[str, Any] = json.loads(cache.read_text()) if cache.exists() else {}
+        self.known: dict[str, Any] = (
+            json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
+        )
         self.changed = False
 
-    def elm(self, expression: str) -> Mapping[str, Any]:
-        """The ELM library with the define `It`."""
-        key = hashlib.sha256((OPTIONS + expression).encode()).hexdigest()
+    def elm(self, expression: str, level: str | None = None) -> Mapping[str, Any]:
+        """The ELM library with the define `It`, at a compatibility level of CQL (None: the translator's own)."""
+        options = OPTIONS + (f"&compatibility-level={level}" if level else "")
+        key = hashlib.sha256((options + expression).encode()).hexdigest()
         if key not in self.known:
             assert self.url is not None, "an expression is not in the cache and there is no translator"
             text = f"library It\n\ndefine It: {expression}\n"
             answer = requests.post(
-                f"{self.url}/cql/translator?{OPTIONS}",
+                f"{self.url}/cql/translator?{options}",
                 data=text.encode(),
                 headers={"Content-Type": "application/cql", "Accept": "application/elm+json"},
                 timeout=60,
@@ -129,7 +133,7 @@ class Translations:
 
     def save(self) -> None:
         """Write the cache."""
-        if self.changed:
+        if self.changed and self.cache is not None:
             self.cache.parent.mkdir(parents=True, exist_ok=True)
             self.cache.write_text(json.dumps(self.known))
 
@@ -170,7 +174,7 @@ def value(elm: Mapping[str, Any]) -> Any:
 def run(case: Case, translations: Translations) -> Outcome:
     """Run one test."""
     try:
-        actual = value(translations.elm(case.expression))
+        actual = value(translations.elm(case.expression, case.level))
     except Refused as refused:
         return Outcome(case, None if case.invalid else f"refused: {refused}")
     if case.invalid:
@@ -221,32 +225,7 @@ def same(actual: Any, expected: Any) -> bool:
     raise AssertionError(f"a value of type {type(expected)} can't be compared")
 
 
-def main() -> None:
-    """Print what doesn't pass, and a table of passes per file."""
-    from tests.support import translator
-
-    path = folder()
-    if path is None:
-        raise SystemExit(
-            "CQL_TESTS names no folder with HL7's suite (https://github.com/cqframework/cql-tests)"
-        )
-    cache = Path(os.environ.get("CQL_TESTS_CACHE") or Path(tempfile.gettempdir()) / "cql-tests-elm.json")
-    table: dict[str, list[int]] = {}
-    with translator.running() as url:
-        translations = Translations(cache, url)
-        for outcome in run_all(path, translations):
-            row = table.setdefault(outcome.case.file, [0, 0])
-            row[outcome.problem is not None] += 1
-            if outcome.problem:
-                print(
-                    f"{outcome.case.id}: {' '.join(outcome.case.expression.split())}\n    {outcome.problem}"
-                )
-        translations.save()
-    for name, (passed, failed) in table.items():
-        print(f"{name:40} {passed:5} {failed:5}")
-    passed, failed = (sum(row[column] for row in table.values()) for column in (0, 1))
-    print(f"cql-tests: {passed} passed, {failed} failed of {passed + failed}")
-
-
 if __name__ == "__main__":
-    main()
+    from tests.engine.conformance import main
+
+    sys.exit(main(sys.argv[1:]))

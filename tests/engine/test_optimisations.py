@@ -1,4 +1,5 @@
-"""What the compiler does for speed changes no result: kept values, remembered calls, native conversions, fused look-ups."""
+"""What the compiler does for speed changes no result: kept values, remembered calls, native conversions, fused look-ups,
+functions made of the source (on the trials' libraries: test_generated)."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from tests.engine.test_fhir import NOW, PARAMETERS, PATIENT, RESOURCES, Record
 def plain() -> Library:
     """The FHIR library compiled without any of it."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compile, "GENERATES", False)
         patch.setattr(compile, "_WORTH_KEEPING", 10**9)
         patch.setattr(functions, "_WORTH_REMEMBERING", 10**9)
         patch.setattr(functions, "_is_accessor", lambda definition: False)

@@ -7,7 +7,6 @@
 module.exports = function amendments(modules) {
   const load = name => require(require('path').join(modules, 'cql-execution', 'lib', name));
   const list = load('elm/list.js');
-
   const query = load('elm/query.js');
 
   // Name → a function that takes the deviation away, and gives back the function that restores it.
@@ -17,8 +16,9 @@ module.exports = function amendments(modules) {
       if (!Array.isArray(found)) return original.call(this, ctx);
       return found.flatMap(item => (item === null || item === undefined ? [] : item));
     }),
-    'query-without-return': () => replaced(query.Query.prototype, 'isDistinct', original => function () {
-      return this.returnClause === null && this.aggregateClause === null ? false : original.call(this);
+    'rows-of-one-source': () => replaced(query.Query.prototype, 'isDistinct', original => function () {
+      const plain = !this.returnClause && !this.aggregateClause && this.sources.length === 1;
+      return plain ? false : original.call(this);
     }),
   };
 };

@@ -21,7 +21,7 @@ CORPUS: Final = 320
 FAILS: Final = "fails"
 EXPLAINED: Final[Mapping[str, tuple[str, str, str]]] = {
     "flatten-null": ("flatten {{ 1 }, (null as List<Integer>)}", "[1]", "[[1], null]"),
-    "query-without-return": ("({1, 1, 2}) X where X > 0", "[1, 1, 2]", "[1, 2]"),
+    "rows-of-one-source": ("({1, 1, 2}) X where X > 0", "[1, 1, 2]", "[1, 2]"),
     "same-interval": ("Interval(1, 10] except Interval[-4, 5]", "Interval[6, 10]", "Interval(5, 10]"),
     "unknown-bounds": (
         "Interval[1, (null as Integer)) intersect Interval[0, 10]", "Interval[1, null)", "Interval[1, Uncertainty(1, 10)]",
@@ -59,6 +59,7 @@ EXPLAINED: Final[Mapping[str, tuple[str, str, str]]] = {
 MENDED: Final[Mapping[str, tuple[str, str]]] = {
     "a query over a null list is null": ("(null as List<Integer>) X where X > 1 return X", "null"),
     "an aggregate over a null list is null": ("(null as List<Integer>) X aggregate R starting 0: R + X", "null"),
+    "a query of several sources without return is distinct": ("Count(from ({1, 1}) A, ({2, 3}) B)", "2"),
     "a choice that only has extensions is there": (
         "exists ([Observation] O where O.effective is FHIR.dateTime and O.effective is not null)", "true",
     ),

@@ -220,13 +220,25 @@ def _moment(value: Mapping[str, Json]) -> tuple[int | None, ...]:
     return tuple(None if part is None else now for part, now in zip(parts, (*whole, parts[6]), strict=True))
 
 
+_QUANTITIES: Final = frozenset(
+    {"Quantity", "Age", "Count", "Distance", "Duration", "Money", "SimpleQuantity"}
+)
+
+
 def _bare(value: Json) -> Json:
     """The JSON of a FHIR element however it was written: both engines' markers taken away."""
     if isinstance(value, list):
         return [_bare(item) for item in value]
     if isinstance(value, Mapping):
         if value.get("$") == "FHIR":
-            return _bare(value["json"])
+            inner = _bare(value["json"])
+            # A primitive is an object there (`encodeFhir` in run.cjs).
+            primitive = (
+                isinstance(inner, Mapping) and "value" in inner and set(inner) <= {"value", "id", "extension"}
+            )
+            if primitive and value.get("type") not in _QUANTITIES:
+                return inner["value"]
+            return inner
         if value.get("$") == "Object":
             return {name: _bare(item) for name, item in value["elements"].items()}
         return {name: _bare(item) for name, item in value.items()}

@@ -36,13 +36,13 @@ AMENDMENTS: Final = (
         "The reference gives its argument back as it is, a list of lists, when one of the lists is null.",
     ),
     Explanation(
-        "query-without-return",
+        "rows-of-one-source",
         "Developer's Guide, Multi-Source Queries",
-        "In addition, the default for return clauses is distinct, as opposed to all, so if no return clause is specified, duplicates "
-        "will be eliminated from the result.",
-        "the reference",
-        "HL7's own tests contradict the sentence (CqlListOperatorsTest, simpleSortAsc: `({2, 4, 5, 1, 6, 1}) sL sort asc` has six "
-        "elements), and the Java engine with them; ours follows the tests.",
+        "In addition, the default for return clauses is distinct, as opposed to all, so if no return clause is specified, "
+        "duplicates will be eliminated from the result.",
+        "ours",
+        "The sentence is said of several sources, and HL7's tests of sorting (`Sort/simpleSortAsc`) keep the duplicates of one "
+        "source; the reference drops those too.",
     ),
 )
 JUDGEMENTS: Final = (

@@ -15,6 +15,7 @@
 'use strict';
 
 const path = require('path');
+console.log = console.error; // standard output holds answers only
 const modules = process.env.CQL_REFERENCE || path.join(__dirname, '..', '..', '.tools', 'reference', 'node_modules');
 const cql = require(path.join(modules, 'cql-execution'));
 const fhir = require(path.join(modules, 'cql-exec-fhir'));
@@ -56,7 +57,7 @@ function encode(value, seen = new Set()) {
   }
   if (value.isCode) return { $: 'Code', code: value.code ?? null, system: value.system ?? null };
   if (value.isConcept) return { $: 'Concept', codes: (value.codes || []).map(code => encode(code, seen)) };
-  if (value.isValueSet) return { $: 'ValueSet', id: value.oid };
+  if (value.isValueSet) return { $: 'ValueSet', id: value.oid ?? value.id };
   if (value._typeInfo !== undefined) return encodeFhir(value);
   if (seen.has(value)) return { $: 'cycle' };
   const inner = new Set(seen).add(value);
@@ -89,15 +90,25 @@ function decode(value) {
   }
 }
 
-// cql-execution wants value sets by URL and version; the ELM may name none.
+// cql-execution wants value sets by URL and version; here each has one, whichever version the ELM names.
 function codeService(valueSets) {
   const sets = {};
   for (const [url, codes] of Object.entries(valueSets)) sets[url] = { '': codes };
-  return new cql.CodeService(sets);
+  const service = new cql.CodeService(sets);
+  const find = service.findValueSet;
+  service.findValueSet = url => find.call(service, url);
+  return service;
 }
 
 function load({ libraries, main, valueSets }) {
   const repository = new cql.Repository(libraries.map(item => ({ library: item.library || item })));
+  // cql-execution wants an include to name the library's namespace and version; published ELM names others, or none.
+  const resolve = repository.resolve;
+  repository.resolve = (path, version) => {
+    const id = path.split('/').pop();
+    const given = repository.libraries.filter(item => item.library.identifier.id === id);
+    return resolve.call(repository, id, given.length > 1 ? version : undefined);
+  };
   const found = libraries.map(item => ({ library: item.library || item })).find(item => item.library.identifier.id === main);
   return { library: new cql.Library(found, repository), codes: codeService(valueSets || {}) };
 }

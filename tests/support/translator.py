@@ -55,6 +55,12 @@ def running(port: int = 0) -> Iterator[str]:
                 server.wait()
 
 
+def version() -> str:
+    """The translator's version, of the name of its jar."""
+    require()
+    return next(JARS.glob("cql-to-elm-*.jar")).stem.removeprefix("cql-to-elm-")
+
+
 def fhir_helpers() -> bytes:
     """The CQL of FHIRHelpers 4.0.1 as the translator ships it (Apache-2.0)."""
     require()

@@ -27,6 +27,7 @@ from cds_service.errors import (
     TranslationError,
     UnobtainableError,
 )
+from cds_service.rendering.explanation import marks_for
 from cds_service.screening import Screener
 from cds_service.settings import Settings
 from tests.support.answers import Answer, answering, free_port
@@ -120,6 +121,45 @@ def test_text_names_status_and_every_row(
     assert "amyotrophic" in out.lower()
 
 
+def test_an_explanation_names_verdict_evidence_and_code(
+    bundle_file: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    arguments = ["assess", bundle_file, "--as-of", AS_OF, "--explain", "in03", "--explain", "H1-Condition"]
+    out, err = _ends(arguments, 0, capsysbinary)
+    assert err == ""
+    assert out.index("H1-Condition\n====") < out.index("IN03-AlsfrsR\n====")
+    assert "alsfrsMin = 30 (trial.toml)" in out
+    assert "◀ Amyotrophic lateral sclerosis, 2025-02, active [Condition/av-01-joao-als]; SNOMED" in out
+    assert "CT 86044005" in out
+    assert "EX01-PriorCellTherapy" not in out
+    full, _ = _ends([*arguments, "--explain-full"], 0, capsysbinary)
+    assert len(full) > len(out)
+
+
+def test_an_explanation_in_ascii_where_the_encoding_has_no_more(
+    bundle_file: str, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assessing, "marks_for", lambda encoding: marks_for("ascii"))
+    out, _ = _ends(["assess", bundle_file, "--as-of", AS_OF, "--explain", "IN03"], 0, capsysbinary)
+    assert "`- ALSFRS-R Finding" in out
+
+
+def test_explanations_in_json_stand_beside_the_assessment(
+    bundle_file: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    options = ["assess", bundle_file, "--as-of", AS_OF, "--format", "json"]
+    plain = json.loads(_ends(options, 0, capsysbinary)[0])
+    explained = json.loads(_ends([*options, "--explain", "ex08"], 0, capsysbinary)[0])
+    assert [e["id"][:5] for e in explained.pop("explanations")] == [
+        "EX08a",
+        "EX08b",
+        "EX08c",
+        "EX08d",
+        "EX08e",
+    ]
+    assert explained == plain
+
+
 def test_html_is_one_document(bundle_file: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     out, _ = _ends(["assess", bundle_file, "--as-of", AS_OF, "--format", "html"], 0, capsysbinary)
     assert out.lower().startswith("<!doctype html>")
@@ -171,6 +211,13 @@ def test_the_patient_may_be_named_with_or_without_its_type(
         (["assess", "b.json", "--missing", "observations"], "--missing wants"),
         (["assess", "b.json", "--format", "pdf"], "--format"),
         (["assess", "b.json", "--nonsense"], "--nonsense"),
+        (["assess", "b.json", "--explain", "EX99"], "no criterion 'EX99' to explain; there are H1, H2, IN01"),
+        (["assess", "b.json", "--explain", "EX01", "--format", "html"], "--explain shows text or JSON"),
+        (["assess", "b.json", "--explain-full"], "--explain-full goes with --explain"),
+        (
+            ["assess", "b.json", "--explain", "EX01", "--explain-full", "--format", "json"],
+            "the JSON leaves nothing out",
+        ),
         (["assess", "b.json", "--trial", "nct00000000"], "no trial 'nct00000000'"),
         (["assess", "b.json", "--config", "nowhere.toml"], "does not exist"),
         (["assess", "no-such-file.json"], "no-such-file.json can't be read"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from cds_service import units
 from cds_service.elm import compare
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, Expr, Node, Scope
 from cds_service.elm.operators import properties
 from cds_service.elm.operators.arithmetic import add, divide, in_range, multiply
@@ -40,15 +41,17 @@ def _aggregate(function: Callable[[Items], Any], of_null: Any = None) -> Builder
                 cell = properties.step(scope, node, cell, name)
             column = cell.fn
 
-        def run_aggregate(ctx: Any, env: Any) -> Any:
-            items = inner(ctx, env)
+        def of(items: Any, ctx: Any) -> Any:
             if items is None:
                 return of_null
             if column is not None:
                 items = [None if item is None else column(ctx, item) for item in items]
             return function([item for item in items if item is not None])
 
-        return folded(run_aggregate, [source])
+        def run_aggregate(ctx: Any, env: Any) -> Any:
+            return of(inner(ctx, env), ctx)
+
+        return folded(run_aggregate, [source], write.direct(of, [source], "ctx"))
 
     return build
 

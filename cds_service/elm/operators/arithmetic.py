@@ -1,6 +1,7 @@
 """Arithmetic operators. CQL 1.5, Appendix B, Arithmetic Operators.
 
-Results out of a type's range, and division by zero, are null. Decimals have 8 places (half up) and 20 digits
+"In general, operations that cause arithmetic overflow or underflow, or otherwise cannot be performed (such as
+division by 0) will result in null, rather than a run-time error." Decimals have 8 places (half up) and 20 digits
 before the point. `Add` and `Subtract` of dates and times are in `datetime`.
 """
 
@@ -28,6 +29,9 @@ from cds_service.elm.values import (
     Quantity,
     Uncertainty,
 )
+
+_PLACES = 8
+_WHOLE_DIGITS = 28
 
 
 def in_range(value: Any) -> Any:
@@ -130,8 +134,10 @@ def truncated_divide(one: Any, two: Any) -> Any:
     if isinstance(one, int) and isinstance(two, int):
         quotient = abs(one) // abs(two)
         return in_range(_same(quotient if (one < 0) is (two < 0) else -quotient, one, two))
-    value = (Decimal(one) / Decimal(two)).to_integral_value("ROUND_DOWN")
-    return in_range(value)
+    try:
+        return in_range(Decimal(one) // Decimal(two))
+    except InvalidOperation:  # a quotient of more digits than a Decimal has
+        return None
 
 
 def modulo(one: Any, two: Any) -> Any:
@@ -143,7 +149,10 @@ def modulo(one: Any, two: Any) -> Any:
     if isinstance(one, int) and isinstance(two, int):
         rest = abs(one) % abs(two)
         return _same(rest if one >= 0 else -rest, one, two)
-    return in_range(Decimal(one) % Decimal(two))
+    try:
+        return in_range(Decimal(one) % Decimal(two))
+    except InvalidOperation:  # a quotient of more digits than a Decimal has
+        return None
 
 
 def _with_units(
@@ -186,10 +195,14 @@ def _whole(rounding: str) -> Callable[[Any], Any]:
 
 
 def _round(value: Any, places: Any = None) -> Any:
-    """Round(argument Decimal, precision Integer) Decimal: halves away from zero."""
+    """Round(argument Decimal, precision Integer) Decimal: halves away from zero; a Decimal has 8 places anyway."""
     if isinstance(value, Quantity):
         return None if value.value is None else Quantity(_round(value.value, places), value.unit)
-    return in_range(Decimal(value).quantize(Decimal(1).scaleb(-(places or 0)), ROUND_HALF_UP))
+    places = max(-_WHOLE_DIGITS, min(places or 0, _PLACES))
+    try:
+        return in_range(Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+    except InvalidOperation:  # the zeros that it would be written with are more than a Decimal has
+        return in_range(Decimal(value))
 
 
 def _build_round(scope: Scope, node: Node) -> Expr:
@@ -223,6 +236,8 @@ def _power(value: Any, exponent: Any) -> Any:
         if abs(value) > 1 and exponent > 64:
             return None
         return in_range(_same(int(value) ** int(exponent), value, exponent))
+    if exponent == 0:
+        return Decimal(1)  # Python's 0 ** 0 is an error for Decimals
     try:
         return in_range(Decimal(value) ** Decimal(exponent))
     except (Overflow, InvalidOperation, ZeroDivisionError):
@@ -243,18 +258,22 @@ def _end_of_range(limit: Callable[[str | None], Any]) -> Builder:
 
 
 def _successor(value: Any) -> Any:
-    """successor of<T>(argument T) T: an error past the type's end."""
+    """successor of<T>(argument T) T: null past the type's end; of a DateTime or Time an error."""
     return _stepped(value, successor)
 
 
 def _predecessor(value: Any) -> Any:
-    """predecessor of<T>(argument T) T: an error past the type's end."""
+    """predecessor of<T>(argument T) T: null past the type's end; of a DateTime or Time an error."""
     return _stepped(value, predecessor)
 
 
 def _stepped(value: Any, move: Callable[[Any], Any]) -> Any:
+    """ "If the result of the operation cannot be represented (i.e. would result in an overflow), the result is null."
+
+    HL7's suite has an error for DateTime and Time all the same, as the reference engine does for every type.
+    """
     moved = move(value)
-    if moved is None:
+    if moved is None and isinstance(value, (DateTime, Time)):
         raise DataError("the result is outside the type's range")
     return moved
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
-from cds_service.elm.context import Context, Env, Fn
+from cds_service.elm.context import Context, Env
 from cds_service.elm.durations import duration_between
 from cds_service.elm.operators import fhirhelpers, references
 from cds_service.elm.operators.building import apply2
 from cds_service.elm.operators.datetime import counter
 from cds_service.elm.operators.retrieve import as_codes
 from cds_service.elm.temporal import Date
-from cds_service.elm.types import ListOf
+from cds_service.elm.types import ListOf, element_of
 from cds_service.elm.values import Code, CodeSystem, ValueSet
 
 
@@ -69,17 +70,14 @@ def _in_set(codes_name: str) -> Builder:
 
     def build(scope: Scope, node: Node) -> Expr:
         where = _set_of(scope, node, "valueset", "ValueSetRef")
+        scope.compiler.weigh(_LOOK_UP)
         codings = fhirhelpers.codings_of(scope, node[codes_name]) if where.constant else None
         if codings is not None:
             return _codings_in_set(codings, where.value().id)
         codes = scope.expr(node[codes_name])
         inner, set_fn = codes.fn, where.fn
 
-        def run_in_value_set(ctx: Context, env: Env) -> Any:
-            value = inner(ctx, env)
-            if value is None:
-                return False
-            target = set_fn(ctx, env)
+        def within(value: Any, target: Any, ctx: Context) -> Any:
             if target is None:
                 return False
             if not isinstance(target, ValueSet):
@@ -95,16 +93,23 @@ def _in_set(codes_name: str) -> Builder:
                 for code in _codes(value)
             )
 
-        return Expr(run_in_value_set, "System.Boolean")
+        def run_in_value_set(ctx: Context, env: Env) -> Any:
+            value = inner(ctx, env)
+            return False if value is None else within(value, set_fn(ctx, env), ctx)
+
+        emit = write.unless_null("False", within, codes, where)
+        return Expr(run_in_value_set, "System.Boolean", emit=emit)
 
     return build
 
 
-def _codings_in_set(codings: Fn, url: str) -> Expr:
+_LOOK_UP = 6  # what a membership costs, in nodes
+
+
+def _codings_in_set(codings: Expr, url: str) -> Expr:
     """`concept in "Value set"` straight on FHIR codings; one without a system is in none."""
 
-    def run_codings(ctx: Context, env: Env) -> Any:
-        values = codings(ctx, env)
+    def within(values: Any, ctx: Context) -> Any:
         if values is not None:
             member = ctx.terminology.in_value_set
             for coding in values:
@@ -117,22 +122,39 @@ def _codings_in_set(codings: Fn, url: str) -> Expr:
                         return True
         return False
 
-    return Expr(run_codings, "System.Boolean")
+    inner = codings.fn
+    return Expr(
+        lambda ctx, env: within(inner(ctx, env), ctx),
+        "System.Boolean",
+        emit=write.direct(within, [codings], "ctx", sure=True),
+    )
 
 
 def _in_system(codes_name: str) -> Builder:
-    """in(code Code|Concept, codesystem CodeSystem) Boolean: whether a code is of that system."""
+    """in(code Code|Concept, codesystem CodeSystem) Boolean: whether a code is of that system; null code: false.
+
+    The terminology has no content of code systems, so a code counts by its system, and a bare string can't be told.
+    """
 
     def build(scope: Scope, node: Node) -> Expr:
         codes = scope.expr(node[codes_name])
         where = _set_of(scope, node, "codesystem", "CodeSystemRef")
+        if "System.String" in (codes.type, element_of(codes.type)):
+            scope.fail(node, "a string alone does not say its code system; ask with a Code")
+        inner, system_fn = codes.fn, where.fn
 
-        def within(value: Any, target: Any) -> Any:
+        def run_in_system(ctx: Context, env: Env) -> Any:
+            value = inner(ctx, env)
+            if value is None:
+                return False
+            target = system_fn(ctx, env)
+            if target is None:
+                return None
             if not isinstance(target, CodeSystem):
                 raise DataError("a code system is expected")
             return any(code.system == target.id for code in _codes(value))
 
-        return apply2(within, codes, where)
+        return Expr(run_in_system, "System.Boolean")
 
     return build
 
@@ -159,4 +181,9 @@ BUILDERS: Mapping[str, Builder] = {
     "InCodeSystem": _in_system("code"),
     "AnyInCodeSystem": _in_system("codes"),
     "ExpandValueSet": _expand,
+    # CQL 2.0's ~in and ~contains, of the same children
+    "ValueSetContains": _in_set("code"),
+    "ValueSetContainsAny": _in_set("codes"),
+    "CodeSystemContains": _in_system("code"),
+    "CodeSystemContainsAny": _in_system("codes"),
 }

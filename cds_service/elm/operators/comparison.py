@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cds_service.elm import compare
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, Expr, Node, Scope, constant
-from cds_service.elm.context import Context, Env, Fn
+from cds_service.elm.context import Context, Env
 from cds_service.elm.equivalence import equivalent
 from cds_service.elm.operators import fhirhelpers
 from cds_service.elm.operators.building import apply2, folded
@@ -45,8 +46,13 @@ def _plain_equal(left: Expr, right: Expr) -> Expr:
             value = one(ctx, env)
             return None if value is None else value == other
 
-        return folded(run_equal_constant, [left, right])
-    return apply2(lambda a, b: a == b, left, right)
+        return folded(run_equal_constant, [left, right], write.strict2(_same, left, right))
+    return apply2(_same, left, right)
+
+
+@write.inlined("{0} == {1}")
+def _same(one: Any, two: Any) -> bool:
+    return bool(one == two)
 
 
 def _equal_fhir(one: Any, two: Any) -> Any:
@@ -58,13 +64,19 @@ def _equal_fhir(one: Any, two: Any) -> Any:
 
 def _not_equal(scope: Scope, node: Node) -> Expr:
     """!=<T>(left T, right T) Boolean — `not (left = right)`."""
-    inner = _equal(scope, node).fn
+    equality = _equal(scope, node)
+    inner = equality.fn
 
     def run_not_equal(ctx: Context, env: Env) -> Any:
         value = inner(ctx, env)
         return None if value is None else not value
 
-    return Expr(run_not_equal)
+    return Expr(run_not_equal, emit=write.strict1(_not, equality))
+
+
+@write.inlined("not {0}")
+def _not(value: Any) -> bool:
+    return not value
 
 
 def _equivalent(scope: Scope, node: Node) -> Expr:
@@ -76,19 +88,31 @@ def _equivalent(scope: Scope, node: Node) -> Expr:
         return _equivalent_codings(codings, right.value())
     left = scope.expr(first)
     one, two = left.fn, right.fn
-    return folded(lambda ctx, env: equivalent(one(ctx, env), two(ctx, env)), [left, right])
+    return folded(
+        lambda ctx, env: equivalent(one(ctx, env), two(ctx, env)),
+        [left, right],
+        write.direct(equivalent, [left, right]),
+    )
 
 
-def _equivalent_codings(codings: Fn, wanted: Code | Concept) -> Expr:
+def _equivalent_codings(codings: Expr, wanted: Code | Concept) -> Expr:
     """`concept ~ "Code"` straight on FHIR codings."""
     codes = wanted.codes if isinstance(wanted, Concept) else (wanted,)
     pairs = frozenset((code.system, code.code) for code in codes)
 
-    def run_codings(ctx: Context, env: Env) -> Any:
-        values = codings(ctx, env)
-        return values is not None and any((c.get("system"), c.get("code")) in pairs for c in values)
+    def known(values: Any) -> Any:
+        if values is not None:
+            for coding in values:
+                if (coding.get("system"), coding.get("code")) in pairs:
+                    return True
+        return False
 
-    return Expr(run_codings, "System.Boolean")
+    inner = codings.fn
+    return Expr(
+        lambda ctx, env: known(inner(ctx, env)),
+        "System.Boolean",
+        emit=write.direct(known, [codings], sure=True),
+    )
 
 
 _NUMERIC = ("Integer", "Decimal", "Long")

@@ -51,6 +51,13 @@ _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?\Z", re.ASCII)
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']*)'|([A-Za-z]+))?\Z", re.ASCII)
 
 
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
 def to_boolean(value: Any) -> Any:
     """ToBoolean(argument String|Integer|Long|Decimal) Boolean."""
     if isinstance(value, bool):
@@ -61,23 +68,28 @@ def to_boolean(value: Any) -> Any:
     return True if value == 1 else (False if value == 0 else None)
 
 
+def _whole(text: str) -> int | None:
+    # Python reads no more than 4,300 digits.
+    return _parsed(int, text) if _INTEGER.match(text) else None
+
+
 def to_integer(value: Any) -> Any:
     """ToInteger(argument Boolean|String|Long) Integer."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, str):
-        if not _INTEGER.match(value):
+        value = _whole(value)
+        if value is None:
             return None
-        value = int(value)
     return int(value) if MIN_INTEGER <= value <= MAX_INTEGER else None
 
 
 def to_long(value: Any) -> Any:
     """ToLong(argument Boolean|Integer|String) Long."""
     if isinstance(value, str):
-        if not _INTEGER.match(value):
+        value = _whole(value)
+        if value is None:
             return None
-        value = int(value)
     return Long(value) if MIN_LONG <= value <= MAX_LONG else None
 
 
@@ -106,16 +118,12 @@ def to_string(value: Any) -> Any:
         return f"{text} {unit}" if unit in units.CALENDAR else f"{text} '{unit}'"
     if isinstance(value, Ratio):
         return f"{to_string(value.numerator)}:{to_string(value.denominator)}"
-    if isinstance(value, (int, str, Date, DateTime, Time)):
+    if isinstance(value, DateTime):
+        text = str(value)  # "YYYY-MM-DDThh:mm:ss.fff(+|-)hh:mm", CQL Reference, ToString
+        return text[:-1] + "+00:00" if text.endswith("Z") else text
+    if isinstance(value, (int, str, Date, Time)):
         return str(value)
     raise DataError("a value of this type has no text")
-
-
-def _parsed(parse: Callable[[str], Any], text: str) -> Any:
-    try:
-        return parse(text)
-    except ValueError:
-        return None
 
 
 def to_date(value: Any) -> Any:
@@ -287,6 +295,12 @@ def _can_convert_quantity(scope: Scope, node: Node) -> Expr:
     return apply2(lambda value, unit: _convert_quantity(value, unit) is not None, left, right)
 
 
+def _comparable(scope: Scope, node: Node) -> Expr:
+    """Comparable(left Quantity, right Quantity) Boolean: of units that convert to each other (CQL 2.0)."""
+    left, right = scope.operands(node)
+    return apply2(lambda one, two: units.comparable(one.unit, two.unit), left, right)
+
+
 def _to_chars(scope: Scope, node: Node) -> Expr:
     """ELM ToChars: the characters of a string."""
     (operand,) = scope.operands(node)
@@ -298,6 +312,7 @@ BUILDERS: Mapping[str, Builder] = {
     "CanConvert": _can_convert,
     "ConvertQuantity": _build_convert_quantity,
     "CanConvertQuantity": _can_convert_quantity,
+    "Comparable": _comparable,
     "ToChars": _to_chars,
     **{f"To{name}": _conversion(name) for name in _CONVERSIONS if name != "DateTime"},
     **{f"ConvertsTo{name}": _converts_to(name) for name in _CONVERSIONS if name != "Concept"},

@@ -1,8 +1,9 @@
 """Function calls: the overload, and calls that are remembered.
 
-The overload is chosen at load by signature, else by the operands' types; one that can't be told raises
-AuthoringError. Calls of pure functions of the record's resources are remembered during an evaluation. A
-function that only reads `operand.value`, as FHIRHelpers' conversions do, becomes that look-up.
+The overload is chosen at load by signature, else by the operands' types; where these leave it open (published ELM
+mostly has neither), each call chooses by its arguments' values (`overloads`). Calls of pure functions of the
+record's resources are remembered during an evaluation. A function that only reads `operand.value`, as
+FHIRHelpers' conversions do, becomes that look-up.
 """
 
 from __future__ import annotations
@@ -11,18 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import references as write
 from cds_service.elm.compile import Builder, Definition, Expr, Node, Scope
 from cds_service.elm.context import Context, Env, Fn
-from cds_service.elm.operators import fhirhelpers, properties
-from cds_service.elm.operators.references import library_of
+from cds_service.elm.operators import fhirhelpers, overloads, properties
+from cds_service.elm.operators.references import allowed, library_of, unfiltered
 from cds_service.elm.types import (
     ChoiceOf,
-    IntervalOf,
     ListOf,
     StaticType,
     TupleOf,
     fhir,
-    specified,
     system,
 )
 
@@ -34,25 +34,52 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     reached = None
     if len(arguments) == 1 and arguments[0].get("type") in ("Property", "As"):
         reached = properties.access(scope, arguments[0])
-        operands = [Expr(reached.fn, reached.type)]
+        operands = [reached.expr()]
     else:
         operands = scope.operands(node)
-    definition = choose(scope, node, scope.compiler.functions(unit, node["name"]), operands)
+    fitting = overloads.choose(scope, node, scope.compiler.functions(unit, node["name"]), operands)
+    for each in fitting:
+        allowed(scope, node, each.node)
+    if len(fitting) > 1:
+        made = overloads.by_value(scope, fitting, operands)
+        for each in fitting:
+            _refuse_unfiltered(scope, node, each)
+        return made
+    (definition,) = fitting
     if reached is not None and _is_accessor(definition) and _is_primitive(reached.type):
         found = properties.step(scope, node, reached, "value")
-        return Expr(found.fn, found.type)
+        return found.expr()
     native = fhirhelpers.native(unit, definition, operands)
     if native is not None:
         return native
     scope.compiler.function(definition)
+    _refuse_unfiltered(scope, node, definition)
     scope.owner.refs[definition] = None
+    if not definition.pure:
+        scope.compiler.varies()
+    operands = [overloads.passed(o, wanted) for o, wanted in zip(operands, definition.operands, strict=True)]
     fns = [operand.fn for operand in operands]
     # The body and frame of the definition are final here: a function is compiled before its first caller.
     body, size = definition.fn, definition.frame_size
     keys = _memo_keys(definition, operands)
+    scope.compiler.weigh(definition.cost if keys is None else _LOOK_UP)
     if keys is not None:
-        return Expr(_remembered(scope, definition, fns, keys), definition.type)
-    return Expr(_call(fns, body, size), definition.type)
+        fn = _remembered(scope, definition, fns, keys)
+        return Expr(fn, definition.type, emit=write.remembered(definition, operands, keys, definition.memo))
+    return Expr(_call(fns, body, size), definition.type, emit=write.called(definition, operands))
+
+
+def _refuse_unfiltered(scope: Scope, node: Node, definition: Definition) -> None:
+    if unfiltered(scope) and _of_one_patient(definition):
+        what = f'the function "{definition.name}" is about one patient'
+        scope.fail(node, f"{what}, not to be had in the Unfiltered context")
+
+
+def _of_one_patient(definition: Definition) -> bool:
+    return bool(definition.needs) or any(
+        ref.node.get("context") == "Patient" if ref.index >= 0 else _of_one_patient(ref)
+        for ref in definition.refs
+    )
 
 
 def _is_accessor(definition: Definition) -> bool:
@@ -72,7 +99,10 @@ def _is_primitive(kind: StaticType) -> bool:
 _BY_VALUE = ("Boolean", "Date", "DateTime", "Integer", "String", "Time")
 
 
-_WORTH_REMEMBERING = 8
+# From this many nodes on (those of its callees included) a function's calls are remembered: below, running it again
+# costs no more than finding its result.
+_WORTH_REMEMBERING = 50
+_LOOK_UP = 4  # what a remembered call costs, in nodes
 
 
 def _memo_keys(definition: Definition, operands: Sequence[Expr]) -> list[bool] | None:
@@ -159,44 +189,6 @@ def _call(fns: Sequence[Fn], body: Fn, size: int) -> Fn:
         return body(ctx, [*[fn(ctx, env) for fn in fns], *padding])
 
     return run_call
-
-
-def choose(scope: Scope, node: Node, overloads: Sequence[Definition], operands: Sequence[Expr]) -> Definition:
-    """The overload that a FunctionRef means."""
-    fitting = [overload for overload in overloads if len(overload.operands) == len(operands)]
-    if len(fitting) == 1:
-        return fitting[0]
-    name = node["name"]
-    if not fitting:
-        scope.fail(node, f'there is no function "{name}" with {len(operands)} operands')
-    signature = tuple(specified(kind) for kind in node.get("signature") or ())
-    types = signature if len(signature) == len(operands) else tuple(operand.type for operand in operands)
-    for accepts in (_same, _converts):
-        chosen = [o for o in fitting if all(accepts(g, w) for g, w in zip(types, o.operands, strict=True))]
-        if len(chosen) == 1:
-            return chosen[0]
-    return scope.fail(node, f"the overload of function \"{name}\" can't be told from the operands' types")
-
-
-def _same(given: StaticType, wanted: StaticType) -> bool:
-    return given == wanted
-
-
-def _converts(given: StaticType, wanted: StaticType) -> bool:
-    """Whether a value of one type may be passed for another: subtypes, choices, Any."""
-    if given == wanted or given is None or wanted in (None, "System.Any") or given == "System.Any":
-        return True
-    if isinstance(wanted, ChoiceOf):
-        options = given.types if isinstance(given, ChoiceOf) else (given,)
-        return all(any(_converts(option, choice) for choice in wanted.types) for option in options)
-    if isinstance(given, ChoiceOf):
-        return any(_converts(option, wanted) for option in given.types)
-    if isinstance(given, ListOf) and isinstance(wanted, ListOf):
-        return _converts(given.element, wanted.element)
-    if isinstance(given, IntervalOf) and isinstance(wanted, IntervalOf):
-        return _converts(given.point, wanted.point)
-    one, two = fhir(given), fhir(wanted)
-    return one is not None and two is not None and fhir_model.is_subtype(one, two)
 
 
 BUILDERS: Mapping[str, Builder] = {"FunctionRef": _function_ref}

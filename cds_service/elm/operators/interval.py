@@ -258,7 +258,7 @@ def _relating(kind: str) -> Builder:
 
 def _width(interval: Interval) -> Any:
     """width of(argument Interval<T>) T: end - start; not for dates and times."""
-    low, high = start(interval), end(interval)
+    low, high = known_start(interval), known_end(interval)
     if low is None or high is None:
         return None
     if isinstance(low, _TEMPORAL) or isinstance(high, _TEMPORAL):
@@ -295,13 +295,26 @@ def _point_from(interval: Interval) -> Any:
 
 
 def union(one: Interval, two: Interval) -> Any:
-    """union(left Interval<T>, right Interval<T>) Interval<T>: null where they neither overlap nor meet."""
+    """union(left Interval<T>, right Interval<T>) Interval<T>: null where they neither overlap nor meet.
+
+    Where an unknown bound (open and null) leaves open which of two is the outer one, the result's is unknown.
+    """
     points = Points(None)
     if either(_overlaps(points)(one, two), _meets(points)(one, two)) is not True:
         return None
-    low = one if points.most(first(one), first(two)) else two
-    high = one if points.most(last(two), last(one)) else two
-    return Interval(low.low, high.high, low.low_closed, high.high_closed, one.point or two.point)
+    return _joined(one, two, points.most(first(one), first(two)), points.most(last(two), last(one)))
+
+
+def _joined(one: Interval, two: Interval, low_of_one: Truth, high_of_one: Truth) -> Interval:
+    """The interval with the first's or the second's low and high bound; one that can't be told is open and null."""
+    low, low_closed, high, high_closed = None, False, None, False
+    if low_of_one is not None:
+        chosen = one if low_of_one else two
+        low, low_closed = chosen.low, chosen.low_closed
+    if high_of_one is not None:
+        chosen = one if high_of_one else two
+        high, high_closed = chosen.high, chosen.high_closed
+    return Interval(low, high, low_closed, high_closed, one.point or two.point)
 
 
 def intersect(one: Interval, two: Interval) -> Any:
@@ -309,25 +322,7 @@ def intersect(one: Interval, two: Interval) -> Any:
     points = Points(None)
     if _overlaps(points)(one, two) is False:
         return None
-    later = points.most(first(two), first(one))
-    earlier = points.most(last(one), last(two))
-    if later is None or earlier is None:
-        return _uncertain_intersect(one, two, later, earlier)
-    low, high = (one if later else two), (one if earlier else two)
-    return Interval(low.low, high.high, low.low_closed, high.high_closed, one.point or two.point)
-
-
-def _uncertain_intersect(one: Interval, two: Interval, later: Truth, earlier: Truth) -> Any:
-    """An intersection with a bound that can't be told: that bound is open and null."""
-    low, low_closed = (None, False)
-    if later is not None:
-        chosen = one if later else two
-        low, low_closed = chosen.low, chosen.low_closed
-    high, high_closed = (None, False)
-    if earlier is not None:
-        chosen = one if earlier else two
-        high, high_closed = chosen.high, chosen.high_closed
-    return Interval(low, high, low_closed, high_closed, one.point or two.point)
+    return _joined(one, two, points.most(first(two), first(one)), points.most(last(one), last(two)))
 
 
 def except_(one: Interval, two: Interval) -> Any:

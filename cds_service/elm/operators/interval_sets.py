@@ -1,6 +1,6 @@
 """Collapse and expand. CQL 1.5, Appendix B, Interval Operators.
 
-An expansion of more than a million points fails rather than fill the memory.
+An expansion of more than a million points fails, before it is made, rather than fill the memory.
 """
 
 from __future__ import annotations
@@ -14,28 +14,35 @@ from cds_service import units
 from cds_service.elm import compare
 from cds_service.elm.bounds import end, predecessor, start, successor
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
+from cds_service.elm.durations import duration_between
 from cds_service.elm.operators.arithmetic import add
-from cds_service.elm.operators.building import call
+from cds_service.elm.operators.building import MAX_ELEMENTS, call
 from cds_service.elm.operators.datetime import add_temporal, duration_unit
+from cds_service.elm.operators.interval import union
 from cds_service.elm.temporal import PRECISIONS, Date, DateTime, Time
 from cds_service.elm.values import Interval, Quantity, Uncertainty
 
-_LIMIT = 1_000_000
 _TEMPORAL = (Date, DateTime, Time)
 _UNITS = ("year", "month", "day", "hour", "minute", "second", "millisecond")
 
 
 def collapse(intervals: Any, per: Any = None) -> Any:
-    """collapse(argument List<Interval<T>>, per Quantity) List<Interval<T>>: overlapping and adjacent ones joined."""
+    """collapse(argument List<Interval<T>>, per Quantity) List<Interval<T>>: overlapping and adjacent ones joined.
+
+    An interval with an unknown bound (open and null) joins those that it certainly touches, and else stays.
+    """
     known: list[tuple[Any, Any]] = []
-    unknown: list[tuple[Any, Any]] = []
+    unknown: list[Interval] = []
     for interval in intervals:
         if interval is None:
             continue
         low, high = start(interval), end(interval)
         if low is None or high is None:
-            continue
-        (unknown if type(low) is Uncertainty or type(high) is Uncertainty else known).append((low, high))
+            continue  # of no known point type: it covers nothing that could be told
+        if type(low) is Uncertainty or type(high) is Uncertainty:
+            unknown.append(interval)
+        else:
+            known.append((low, high))
     result: list[Interval] = []
     for low, high in _ordered(known):
         if result and _touches(result[-1].high, low, per):
@@ -43,7 +50,21 @@ def collapse(intervals: Any, per: Any = None) -> Any:
                 result[-1] = Interval(result[-1].low, high)
         else:
             result.append(Interval(low, high))
-    return result + [Interval(low, high) for low, high in unknown]
+    for interval in unknown:
+        result = _with(interval, result)
+    return result
+
+
+def _with(interval: Interval, others: list[Interval]) -> list[Interval]:
+    """Intervals, joined with one more that has an unknown bound."""
+    apart = []
+    for other in others:
+        joined = union(interval, other)
+        if joined is None:
+            apart.append(other)
+        else:
+            interval = joined
+    return [*apart, interval]
 
 
 def _ordered(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
@@ -86,11 +107,12 @@ def expand(argument: Any, per: Any = None) -> Any:
 
 
 def _unit(per: Any, intervals: list[Interval]) -> Quantity | None:
-    """The step: as given, else one unit of the coarsest precision of the bounds."""
+    """The step: as given, else one unit of the coarsest precision of the bounds that are known."""
     if per is not None:
         return per if isinstance(per, Quantity) else Quantity(Decimal(per), "1")
+    intervals = [interval for interval in intervals if _known(interval)]
     points = [point for interval in intervals for point in (start(interval), end(interval))]
-    if not points or any(point is None or type(point) is Uncertainty for point in points):
+    if not points:
         return None
     if isinstance(points[0], _TEMPORAL):
         shift = 3 if isinstance(points[0], Time) else 0
@@ -98,6 +120,12 @@ def _unit(per: Any, intervals: list[Interval]) -> Quantity | None:
     lows = (start(interval) if interval.low is None else interval.low for interval in intervals)
     scale = min(_scale(_number(low)) for low in lows)
     return Quantity(Decimal(1).scaleb(-scale), getattr(points[0], "unit", None))
+
+
+def _known(interval: Interval) -> bool:
+    """Whether both ends can be told."""
+    points = (start(interval), end(interval))
+    return not any(point is None or type(point) is Uncertainty for point in points)
 
 
 def _number(point: Any) -> Decimal:
@@ -111,11 +139,9 @@ def _scale(value: Decimal) -> int:
 
 
 def _pieces(interval: Interval, per: Quantity | None) -> list[tuple[Any, Any]]:
+    if per is None or not per.value or per.value < 0 or not _known(interval):
+        return []
     low, high = start(interval), end(interval)
-    if per is None or not per.value or per.value < 0 or low is None or high is None:
-        return []
-    if type(low) is Uncertainty or type(high) is Uncertainty:
-        return []
     if isinstance(low, _TEMPORAL):
         return _temporal_pieces(low, high, per)
     return _numeric_pieces(low, high, per)
@@ -127,6 +153,8 @@ def _temporal_pieces(low: Any, high: Any, per: Quantity) -> list[tuple[Any, Any]
     if length < 1 or min(len(low.parts), len(high.parts)) < length:
         return []
     current, last = _cut(low, length), _cut(high, length)
+    least, _ = duration_between(current, last, PRECISIONS[unit], unit == "week")
+    _check(least / (per.value or 1))
     pieces = []
     while True:
         following = add_temporal(current, per, 1)
@@ -140,7 +168,7 @@ def _temporal_pieces(low: Any, high: Any, per: Quantity) -> list[tuple[Any, Any]
             break
         pieces.append((current, until))
         current = following
-        _check(pieces)
+        _check(len(pieces))
     return pieces
 
 
@@ -165,11 +193,11 @@ def _numeric_pieces(low: Any, high: Any, per: Quantity) -> list[tuple[Any, Any]]
     if _scale(bottom) < scale:  # `Interval[10, 10] per 0.1` reaches 10.9
         top += Decimal(1).scaleb(-_scale(top)) - grain
     bottom, top = bottom.quantize(grain, ROUND_FLOOR), top.quantize(grain, ROUND_FLOOR)
+    _check((top - bottom) / step)
     pieces = []
     while bottom + step - grain <= top:
         pieces.append((_like(bottom, low, scale), _like(bottom + step - grain, low, scale)))
         bottom += step
-        _check(pieces)
     return pieces
 
 
@@ -179,8 +207,8 @@ def _like(value: Decimal, like: Any, scale: int) -> Any:
     return type(like)(value) if isinstance(like, int) and scale == 0 else value
 
 
-def _check(pieces: list[tuple[Any, Any]]) -> None:
-    if len(pieces) > _LIMIT:
+def _check(number: Decimal | float) -> None:
+    if number > MAX_ELEMENTS:
         raise DataError("the expansion has more than a million elements")
 
 

@@ -14,9 +14,21 @@ from typing import Any
 from cds_service.elm import compare
 from cds_service.elm.compare import Truth
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
-from cds_service.elm.operators.building import apply1, call, children, folded
-from cds_service.elm.types import ListOf, element_of
+from cds_service.elm.equivalence import equivalent
+from cds_service.elm.operators.building import (
+    apply1,
+    apply2,
+    call,
+    check_elements,
+    children,
+    folded,
+    raw2,
+)
+from cds_service.elm.operators.sorting import sorted_by
+from cds_service.elm.types import ListOf, TupleOf, element_of
 from cds_service.elm.values import Code, Tuple, Typed
+
+_LIMIT = 1_000_000
 
 
 def member(element: Any, items: Iterable[Any]) -> Truth:
@@ -33,6 +45,9 @@ def member(element: Any, items: Iterable[Any]) -> Truth:
     return None if open_ else False
 
 
+_ATOMS = (str, int, float, Decimal, type(None))
+
+
 def _bucket(value: Any) -> Hashable:
     """A key that equal values share, so that sets need few comparisons."""
     kind = type(value)
@@ -43,13 +58,14 @@ def _bucket(value: Any) -> Hashable:
         return (kind, value)
     if kind is int or kind is Decimal or kind is float:
         return float(value)
-    if kind is dict:
+    if kind is Tuple:
+        parts = ((name, None if item is None else _bucket(item)) for name, item in value.items())
+        return tuple(sorted(parts))  # the names differ, so that the buckets are not compared
+    if isinstance(value, dict):
         identity = (value.get("resourceType"), value.get("id"), len(value))
-        return identity if all(isinstance(part, Hashable) for part in identity) else "dict"
+        return identity if isinstance(identity[0], _ATOMS) and isinstance(identity[1], _ATOMS) else "dict"
     if kind is Code:
         return (value.code, value.system)
-    if kind is Tuple:
-        return len(value)
     return kind.__name__
 
 
@@ -64,8 +80,12 @@ def distinct(items: Iterable[Any]) -> list[Any]:
                 null = True
                 result.append(None)
             continue
-        bucket = buckets.setdefault(_bucket(item), [])
-        if not any(item is other or compare.equal(item, other) for other in bucket):
+        key = _bucket(item)
+        bucket = buckets.get(key)
+        if bucket is None:
+            buckets[key] = [item]
+            result.append(item)
+        elif not any(item is other or compare.equal(item, other) for other in bucket):
             bucket.append(item)
             result.append(item)
     return result
@@ -78,16 +98,22 @@ class Lookup:
         self.null = False
         self.buckets: dict[Hashable, list[Any]] = {}
         for item in items:
-            if item is None:
-                self.null = True
-            else:
-                self.buckets.setdefault(_bucket(item), []).append(item)
+            self.add(item)
+
+    def add(self, item: Any) -> None:
+        """Take one more element in."""
+        if item is None:
+            self.null = True
+        else:
+            self.buckets.setdefault(_bucket(item), []).append(item)
 
     def has(self, item: Any) -> bool:
         """Whether the list has an element that is certainly equal."""
         if item is None:
             return self.null
-        bucket = self.buckets.get(_bucket(item), ())
+        bucket = self.buckets.get(_bucket(item))
+        if bucket is None:
+            return False
         return any(item is other or compare.equal(item, other) for other in bucket)
 
 
@@ -129,7 +155,9 @@ def proper_member(element: Any, items: Any) -> Truth:
     return compare.both(member(element, items), len(distinct(items)) > 1)
 
 
-# --- Operators of lists and intervals ---
+def _equivalent_member(element: Any, items: Any) -> bool:
+    """~in(element T, argument List<T>) Boolean: by `~`; false for a null list (CQL 2.0, EquivalentIn)."""
+    return items is not None and any(equivalent(element, item) for item in items)
 
 
 # --- Lists only ---
@@ -140,6 +168,7 @@ def flatten(items: Any) -> Any:
     result: list[Any] = []
     for item in items:
         if isinstance(item, list):
+            check_elements(len(result) + len(item))
             result.extend(item)
         elif item is not None:
             result.append(item)
@@ -155,16 +184,15 @@ def _flatten(scope: Scope, node: Node) -> Expr:
 
 
 def _first_or_last(index: int) -> Builder:
-    """First(argument List<T>) T, Last(argument List<T>) T."""
+    """First(argument List<T>) T, Last(argument List<T>) T; ELM's `orderBy` names an element to sort by before."""
 
     def pick(items: Any) -> Any:
         return items[index] if items else None
 
     def build(scope: Scope, node: Node) -> Expr:
         source = scope.expr(node["source"])
-        order = node.get("orderBy")
-        if order:
-            scope.fail(node, "First and Last with an order are not supported")
+        if node.get("orderBy"):
+            source = sorted_by(scope, source, [{"type": "ByColumn", "path": node["orderBy"]}])
         made = apply1(pick, source)
         made.type = element_of(source.type)
         return made
@@ -199,7 +227,12 @@ def _index_of(scope: Scope, node: Node) -> Expr:
 
 
 def _slice(scope: Scope, node: Node) -> Expr:
-    """Skip, Take, Tail — ELM Slice(source, startIndex, endIndex)."""
+    """Skip, Take, Tail — ELM Slice(source, startIndex, endIndex).
+
+    "If the startIndex or endIndex is less than 0, or if the endIndex is less than the startIndex, the result is an
+    empty list" (ELM 1.5). CQL 2.0's trial-use Slice counts negative indices from the end; in 1.5 `Skip(x, -1)`,
+    which must be empty, is this very node.
+    """
     source, low, high = children(scope, node, "source", "startIndex", "endIndex")
 
     def cut(items: Any, begin: Any, stop: Any) -> Any:
@@ -239,9 +272,23 @@ def raw1_expr(function: Callable[[Any], Any], operand: Expr) -> Expr:
     return folded(lambda ctx, env: function(inner(ctx, env)), [operand])
 
 
-def _times(one: Any, two: Any) -> Any:
-    """ELM Times: the Cartesian product of two lists of tuples."""
-    return [Tuple({**left, **right}) for left in one for right in two]
+def _times(scope: Scope, node: Node) -> Expr:
+    """ELM Times: the Cartesian product of two lists of tuples, as tuples with the elements of both."""
+    left, right = scope.operands(node)
+    made = apply2(_product, left, right)
+    kinds = [element_of(operand.type) for operand in (left, right)]
+    made.type = ListOf(
+        TupleOf(tuple(e for kind in kinds if isinstance(kind, TupleOf) for e in kind.elements))
+    )
+    return made
+
+
+def _product(one: Any, two: Any) -> Any:
+    if len(one) * len(two) > _LIMIT:
+        raise DataError("the product has more than a million elements")
+    return [
+        None if left is None or right is None else Tuple({**left, **right}) for left in one for right in two
+    ]
 
 
 def _distinct(scope: Scope, node: Node) -> Expr:
@@ -261,4 +308,7 @@ BUILDERS: Mapping[str, Builder] = {
     "Indexer": _build_indexer,
     "Length": _build_length,
     "Distinct": _distinct,
+    "Times": _times,
+    "EquivalentIn": raw2(_equivalent_member),
+    "EquivalentContains": raw2(lambda items, element: _equivalent_member(element, items)),
 }

@@ -6,13 +6,15 @@ evaluated, so its retrieves are not executed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cds_service.elm.codegen import logic
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compare import equal
 from cds_service.elm.compile import Builder, Expr, Node, Scope
-from cds_service.elm.context import Context, Env, Fn
-from cds_service.elm.operators.building import folded, raw1, raw2, strict1
+from cds_service.elm.context import Context, Env
+from cds_service.elm.operators.building import LONG_CHAIN, folded, operand_chain, raw1, raw2, strict1
 from cds_service.elm.types import ListOf, system
 
 
@@ -24,6 +26,8 @@ def _and(scope: Scope, node: Node) -> Expr:
     false   false  false  false
     null    null   false  null
     """
+    if len(chain := operand_chain(node)) > LONG_CHAIN:
+        return _chain(scope, chain, False)
     left, right = scope.operands(node)
     one, two = left.fn, right.fn
 
@@ -36,11 +40,13 @@ def _and(scope: Scope, node: Node) -> Expr:
             return False
         return None if a is None or b is None else True
 
-    return folded(run_and, [left, right])
+    return folded(run_and, [left, right], logic.conjunction(left, right))
 
 
 def _or(scope: Scope, node: Node) -> Expr:
     """or(left Boolean, right Boolean) Boolean — CQL, Or: true beats null beats false."""
+    if len(chain := operand_chain(node)) > LONG_CHAIN:
+        return _chain(scope, chain, True)
     left, right = scope.operands(node)
     one, two = left.fn, right.fn
 
@@ -53,7 +59,25 @@ def _or(scope: Scope, node: Node) -> Expr:
             return True
         return None if a is None or b is None else False
 
-    return folded(run_or, [left, right])
+    return folded(run_or, [left, right], logic.disjunction(left, right))
+
+
+def _chain(scope: Scope, nodes: Sequence[Node], decisive: bool) -> Expr:
+    """Many operands of `and` (false decides) or `or` (true decides), first to last as the nested operators do it."""
+    operands = [scope.expr(node) for node in nodes]
+    fns = [operand.fn for operand in operands]
+
+    def run_chain(ctx: Context, env: Env) -> Any:
+        result: bool | None = not decisive
+        for fn in fns:
+            value = fn(ctx, env)
+            if value is decisive:
+                return decisive
+            if value is None:
+                result = None
+        return result
+
+    return folded(run_chain, operands)
 
 
 def _implies(scope: Scope, node: Node) -> Expr:
@@ -70,7 +94,7 @@ def _implies(scope: Scope, node: Node) -> Expr:
             return True
         return None if a is None or b is None else False
 
-    return folded(run_implies, [left, right])
+    return folded(run_implies, [left, right], logic.disjunction(left, right, beaten="False"))
 
 
 def _xor(one: Any, two: Any) -> Any:
@@ -86,7 +110,8 @@ def _if(scope: Scope, node: Node) -> Expr:
     def run_if(ctx: Context, env: Env) -> Any:
         return yes(ctx, env) if test(ctx, env) is True else no(ctx, env)
 
-    return Expr(run_if, then.type if then.type == other.type else None)
+    kind = then.type if then.type == other.type else None
+    return Expr(run_if, kind, emit=logic.choice([(condition, then)], other))
 
 
 def _case(scope: Scope, node: Node) -> Expr:
@@ -94,7 +119,8 @@ def _case(scope: Scope, node: Node) -> Expr:
     comparand = scope.expr(node["comparand"]) if node.get("comparand") else None
     compiled = [(scope.expr(item["when"]), scope.expr(item["then"])) for item in node["caseItem"]]
     items = [(when.fn, then.fn) for when, then in compiled]
-    other = scope.fn(node["else"])
+    otherwise = scope.expr(node["else"])
+    other = otherwise.fn
     kinds = {str(then.type) for _, then in compiled}
     kind = compiled[0][1].type if len(kinds) == 1 else None
     if comparand is None:
@@ -105,18 +131,19 @@ def _case(scope: Scope, node: Node) -> Expr:
                     return then(ctx, env)
             return other(ctx, env)
 
-        return Expr(run_case, kind)
+        return Expr(run_case, kind, emit=logic.choice(compiled, otherwise))
     subject = comparand.fn
     if system(comparand.type) == "String" and all(when.constant for when, _ in compiled):
-        table: dict[Any, Fn] = {}
+        known: dict[Any, Expr] = {}
         for when, then in compiled:
-            table.setdefault(when.value(), then.fn)
-        table.pop(None, None)
+            known.setdefault(when.value(), then)
+        known.pop(None, None)
+        table = {text: then.fn for text, then in known.items()}
 
         def run_table(ctx: Context, env: Env) -> Any:
             return table.get(subject(ctx, env), other)(ctx, env)
 
-        return Expr(run_table, kind)
+        return Expr(run_table, kind, emit=logic.table(comparand, known, otherwise))
 
     def run_selected(ctx: Context, env: Env) -> Any:
         value = subject(ctx, env)
@@ -149,14 +176,33 @@ def _coalesce(scope: Scope, node: Node) -> Expr:
                 return value
         return None
 
-    return Expr(run_coalesce, operands[0].type if operands else None)
+    emit = logic.first_known(operands) if operands else None
+    return Expr(run_coalesce, operands[0].type if operands else None, emit=emit)
 
 
 def _is_null(scope: Scope, node: Node) -> Expr:
     """is null(argument Any) Boolean — CQL, IsNull."""
     (operand,) = scope.operands(node)
     inner = operand.fn
-    return folded(lambda ctx, env: inner(ctx, env) is None, [operand])
+    return folded(lambda ctx, env: inner(ctx, env) is None, [operand], write.is_null(operand))
+
+
+@write.inlined("not {0}")
+def _not(value: Any) -> Any:
+    """not(argument Boolean) Boolean — CQL, Not."""
+    return not value
+
+
+@write.inlined("{0} is True")
+def _is_true(value: Any) -> Any:
+    """is true(argument Boolean) Boolean — CQL, IsTrue."""
+    return value is True
+
+
+@write.inlined("{0} is False")
+def _is_false(value: Any) -> Any:
+    """is false(argument Boolean) Boolean — CQL, IsFalse."""
+    return value is False
 
 
 BUILDERS: Mapping[str, Builder] = {
@@ -164,11 +210,11 @@ BUILDERS: Mapping[str, Builder] = {
     "Or": _or,
     "Implies": _implies,
     "Xor": raw2(_xor),
-    "Not": strict1(lambda value: not value),
+    "Not": strict1(_not),
     "If": _if,
     "Case": _case,
     "Coalesce": _coalesce,
     "IsNull": _is_null,
-    "IsTrue": raw1(lambda value: value is True),
-    "IsFalse": raw1(lambda value: value is False),
+    "IsTrue": raw1(_is_true),
+    "IsFalse": raw1(_is_false),
 }

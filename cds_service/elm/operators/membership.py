@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, Expr, Node, Scope
 from cds_service.elm.context import Context, Env
 from cds_service.elm.operators import interval
@@ -36,32 +37,35 @@ def _membership(scope: Scope, node: Node, element: Expr, items: Expr, proper: bo
     of_list = proper_member if proper else member
     one, two = element.fn, items.fn
     if items.constant and isinstance(items.type, ListOf) and not proper and items.value() is not None:
-        fixed = _constant_membership(one, items.value(), system(element.type))
+        fixed = _constant_membership(element, items)
         if fixed is not None:
-            return folded(fixed, [element, items])
+            return fixed
+    listed = isinstance(items.type, ListOf)
 
-    def run_member(ctx: Context, env: Env) -> Any:
-        container = two(ctx, env)
+    def decide(container: Any, value: Any) -> Any:
         if container is None:
-            return None if one(ctx, env) is None and not isinstance(items.type, ListOf) else False
-        value = one(ctx, env)
+            return None if value is None and not listed else False
         if isinstance(container, list):
             return of_list(value, container)
         return None if value is None else relation(value, container)
 
-    return folded(run_member, [element, items])
+    def run_member(ctx: Context, env: Env) -> Any:
+        container = two(ctx, env)
+        return decide(container, one(ctx, env))
+
+    return folded(run_member, [element, items], write.direct(decide, [items, element]))
 
 
-def _constant_membership(one: Any, items: Any, kind: str | None) -> Any:
+def _constant_membership(element: Expr, items: Expr) -> Expr | None:
     """`status in {'final', 'amended'}`: a set look-up."""
-    if kind != "String" or not all(type(item) is str for item in items):
+    if system(element.type) != "String" or not all(type(item) is str for item in items.value()):
         return None
-    members = frozenset(items)
+    one, members = element.fn, frozenset(items.value())
 
     def run_constant(ctx: Context, env: Env) -> Any:
         return one(ctx, env) in members
 
-    return run_constant
+    return folded(run_constant, [element, items], write.member_of(element, members))
 
 
 def _in(proper: bool) -> Builder:
@@ -99,15 +103,17 @@ def _inclusion(kind: str) -> Builder:
         relation = interval.relation("ProperIncludes" if proper else "Includes", _precision(node))
         one, two = outer.fn, inner.fn
 
-        def run_inclusion(ctx: Context, env: Env) -> Any:
-            container, content = one(ctx, env), two(ctx, env)
+        def decide(container: Any, content: Any) -> Any:
             if container is None or content is None:
                 return None
             if isinstance(container, list):
                 return of_lists(container, content)
             return relation(container, content)
 
-        return folded(run_inclusion, [outer, inner])
+        def run_inclusion(ctx: Context, env: Env) -> Any:
+            return decide(one(ctx, env), two(ctx, env))
+
+        return folded(run_inclusion, [outer, inner], write.direct(decide, [outer, inner]))
 
     return build
 
@@ -125,14 +131,16 @@ def _set(of_lists: Callable[[Any, Any], Any], of_intervals: Callable[[Any, Any],
                 return of_lists(one, two)
             return None if one is None or two is None else of_intervals(one, two)
 
-        def run_set(ctx: Context, env: Env) -> Any:
-            values = [fn(ctx, env) for fn in fns]
+        def all_of(*values: Any) -> Any:
             result = values[0]
             for value in values[1:]:
                 result = pair(result, value)
             return result
 
-        result = folded(run_set, operands)
+        def run_set(ctx: Context, env: Env) -> Any:
+            return all_of(*[fn(ctx, env) for fn in fns])
+
+        result = folded(run_set, operands, write.direct(all_of, operands))
         result.type = operands[0].type
         return result
 

@@ -22,15 +22,15 @@ from cds_service.elm.values import (
 def _string(value: Any, ctx: Context) -> Any:
     if type(value) is str:
         return value
-    return _odd(value, "string")
+    return _odd(value, "string", _string, ctx)
 
 
 def _boolean(value: Any, ctx: Context) -> Any:
-    return value if type(value) is bool else _odd(value, "boolean")
+    return value if type(value) is bool else _odd(value, "boolean", _boolean, ctx)
 
 
 def _integer(value: Any, ctx: Context) -> Any:
-    return value if type(value) is int else _odd(value, "integer")
+    return value if type(value) is int else _odd(value, "integer", _integer, ctx)
 
 
 def _decimal(value: Any, ctx: Context) -> Any:
@@ -39,7 +39,7 @@ def _decimal(value: Any, ctx: Context) -> Any:
         return value
     if kind is float:
         return Decimal(repr(value))
-    return Decimal(value) if kind is int else _odd(value, "decimal")
+    return Decimal(value) if kind is int else _odd(value, "decimal", _decimal, ctx)
 
 
 def _date(value: Any, ctx: Context) -> Any:
@@ -48,7 +48,7 @@ def _date(value: Any, ctx: Context) -> Any:
             return parse_date(value)
         except ValueError:
             raise DataError("a FHIR date can't be read") from None
-    return _odd(value, "date")
+    return _odd(value, "date", _date, ctx)
 
 
 def _datetime(value: Any, ctx: Context) -> Any:
@@ -57,7 +57,7 @@ def _datetime(value: Any, ctx: Context) -> Any:
             return parse_datetime(value, ctx.offset)
         except ValueError:
             raise DataError("a FHIR dateTime can't be read") from None
-    return _odd(value, "dateTime")
+    return _odd(value, "dateTime", _datetime, ctx)
 
 
 def _time(value: Any, ctx: Context) -> Any:
@@ -66,13 +66,16 @@ def _time(value: Any, ctx: Context) -> Any:
             return parse_time(value)
         except ValueError:
             raise DataError("a FHIR time can't be read") from None
-    return _odd(value, "time")
+    return _odd(value, "time", _time, ctx)
 
 
-def _odd(value: Any, wanted: str) -> Any:
-    """A primitive that is not what its type says: null, extensions without a value, or a fault in the data."""
-    if value is None or type(value) is Shell:
+def _odd(value: Any, wanted: str, convert: Callable[[Any, Context], Any], ctx: Context) -> Any:
+    """A primitive that is not what its type says: null, one with extensions, or a fault in the data."""
+    if value is None:
         return None
+    if type(value) is Shell:
+        inner = value.get("value")
+        return None if inner is None else convert(inner, ctx)
     if type(value) is Typed:
         raise DataError(f"a FHIR {wanted} is expected")
     if isinstance(value, (Date, DateTime, Time)):

@@ -8,17 +8,22 @@ another shape raises, which makes the define fail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import elements as write
+from cds_service.elm.codegen import references as write_references
+from cds_service.elm.codegen.operators import same
+from cds_service.elm.codegen.writer import Emit
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, local, slot_of
 from cds_service.elm.context import Context, Env, Fn
 from cds_service.elm.operators.primitives import CONVERTERS
 from cds_service.elm.types import (
     ChoiceOf,
+    IntervalOf,
     ListOf,
     StaticType,
     TupleOf,
@@ -39,13 +44,19 @@ from cds_service.elm.values import (
 @dataclass(slots=True)
 class Access:
     """How a value is reached. `parent` and `key`: it is one key of a JSON object; `choices`: one of several
-    keys, by type."""
+    keys, by type. `emit` and `parent_emit`: how these are written, None where they can't be."""
 
     fn: Fn
     type: StaticType
     parent: Fn | None = None
     key: str | None = None
     choices: tuple[tuple[str, str], ...] = ()
+    emit: Emit | None = None
+    parent_emit: Emit | None = None
+
+    def expr(self) -> Expr:
+        """The value as an expression."""
+        return Expr(self.fn, self.type, emit=self.emit)
 
 
 def access(scope: Scope, node: Node) -> Access:
@@ -58,14 +69,17 @@ def access(scope: Scope, node: Node) -> Access:
         target = specified(node.get("asTypeSpecifier")) or (
             named(node["asType"]) if node.get("asType") else None
         )
-        if operand.get("type") == "Property" and fhir(target):
+        if operand.get("type") == "Property" and fhir(target) and not fhir_model.unknown(target):
             inner = _property_access(scope, operand)
             narrowed = narrow(inner, target)
             if narrowed is not None:
                 return narrowed
-            # compiled again below: the cast is a general one
+            from cds_service.elm.operators.type import cast  # which imports this module
+
+            general = cast(Expr(inner.fn, inner.type), target, False)
+            return Access(general.fn, result_type(node) or general.type)
     expr = scope.expr(node)
-    return Access(expr.fn, expr.type)
+    return Access(expr.fn, expr.type, emit=same(expr))
 
 
 def narrow(inner: Access, target: StaticType) -> Access | None:
@@ -76,7 +90,7 @@ def narrow(inner: Access, target: StaticType) -> Access | None:
     matching = [choice for choice in inner.choices if fhir_model.is_subtype(choice[1], wanted)]
     if len(matching) == 1:
         key = matching[0][0]
-        return Access(_get(inner.parent, key, primitive=_is_primitive(target)), target, inner.parent, key)
+        return _key(inner.parent, inner.parent_emit, key, target)
     if not matching:
         return None
     keys = [key for key, _ in matching]
@@ -92,7 +106,8 @@ def narrow(inner: Access, target: StaticType) -> Access | None:
                 return value
         return None
 
-    return Access(run_narrow, target)
+    emit = None if inner.parent_emit is None else write.any_key(inner.parent_emit, keys)
+    return Access(run_narrow, target, emit=emit)
 
 
 def _property_access(scope: Scope, node: Node) -> Access:
@@ -105,7 +120,7 @@ def _property_access(scope: Scope, node: Node) -> Access:
             scope.fail(node, f'there is no alias "{name}" here')
         scope.compiler.read(slot)
         index = slot.at
-        current = Access(local(index), slot.type)
+        current = Access(local(index), slot.type, emit=write_references.local(index))
     steps = node["path"].split(".")
     for number, step_name in enumerate(steps):
         known = result_type(node) if number == len(steps) - 1 else None
@@ -124,14 +139,23 @@ def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType
         if found is not None:
             return found
     if isinstance(kind, TupleOf):
-        return Access(_get(current.fn, name), kind.element(name) or known)
+        return _step_to(current, name, kind.element(name) or known)
     if isinstance(kind, ChoiceOf) and current.choices and current.parent is not None:
         found = _choice_step(current, name)
+        if found is not None:
+            return found
+    if isinstance(kind, ChoiceOf):
+        found = _option_step(current, kind, name)
         if found is not None:
             return found
     if isinstance(kind, ListOf):
         return _list_step(scope, node, current, kind, name)
     if system(kind) in _ATTRIBUTES and name in _ATTRIBUTES[system(kind) or ""]:
+        emit = None if current.emit is None else write.applied(current.emit, attribute_of(name))
+        known = known or _ATTRIBUTE_TYPES.get(name, "System.String")
+        return Access(_attribute(current.fn, name), known, emit=emit)
+    if isinstance(kind, IntervalOf) and name in _INTERVAL:
+        known = known or (kind.point if name in ("low", "high") else "System.Boolean")
         return Access(_attribute(current.fn, name), known)
     inner = current.fn
 
@@ -139,26 +163,98 @@ def step(scope: Scope, node: Node, current: Access, name: str, known: StaticType
         value = inner(ctx, env)
         return None if value is None else dynamic(value, name, ctx)
 
-    return Access(run_dynamic, known)
+    def read(value: Any, ctx: Context) -> Any:
+        return None if value is None else dynamic(value, name, ctx)
+
+    return Access(
+        run_dynamic, known, emit=None if current.emit is None else write.applied(current.emit, read, "ctx")
+    )
 
 
 def _fhir_step(current: Access, fhir_type: str, name: str) -> Access | None:
     primitive = fhir_model.value_type(fhir_type)
     if primitive is not None:
         if name == "value":
-            return Access(_primitive_value(current, primitive), "System." + primitive)
+            return _value(current, primitive)
         element = fhir_model.element(fhir_type, name)
-        if element is None or current.parent is None or current.key is None:
+        if element is None:
             return None
-        return Access(_get(_get(current.parent, "_" + current.key), name), element.type)
+        if current.parent is None or current.key is None:
+            return Access(_of_shell(current.fn, name), element.type)
+        return _step_to(
+            _key(current.parent, current.parent_emit, "_" + current.key, None), name, element.type
+        )
     element = fhir_model.element(fhir_type, name)
     if element is None:
         return None
     if element.choices:
-        return Access(_choice(current.fn, element.choices), element.type, current.fn, None, element.choices)
+        emit = None if current.emit is None else write.choice(current.emit, element.choices)
+        return Access(
+            _choice(current.fn, element.choices),
+            element.type,
+            current.fn,
+            None,
+            element.choices,
+            emit,
+            current.emit,
+        )
+    if isinstance(element.type, ListOf) and _is_primitive(element.type.element):
+        emit = None if current.emit is None else write.primitives(current.emit, name)
+        return Access(
+            _get_list(current.fn, name), element.type, current.fn, name, emit=emit, parent_emit=current.emit
+        )
+    return _key(current.fn, current.emit, name, element.type)
+
+
+def _key(parent: Fn, parent_emit: Emit | None, name: str, kind: StaticType) -> Access:
+    """One key of a JSON object, by its FHIR type."""
+    primitive = _is_primitive(kind)
+    emit = None
+    if parent_emit is not None:
+        emit = (write.primitive if primitive else write.key)(parent_emit, name)
     return Access(
-        _get(current.fn, name, primitive=_is_primitive(element.type)), element.type, current.fn, name
+        _get(parent, name, primitive=primitive), kind, parent, name, emit=emit, parent_emit=parent_emit
     )
+
+
+def _step_to(current: Access, name: str, kind: StaticType) -> Access:
+    """One element of a tuple or of JSON that is nothing more to know of."""
+    emit = None if current.emit is None else write.key(current.emit, name)
+    return Access(_get(current.fn, name), kind, emit=emit)
+
+
+def _value(current: Access, primitive: str) -> Access:
+    """The System value of a FHIR primitive."""
+    element = current.emit
+    if current.parent_emit is not None and current.key is not None:
+        element = write.key(current.parent_emit, current.key)
+    emit = None if element is None else write.converted(element, CONVERTERS[primitive], primitive)
+    return Access(_primitive_value(current, primitive), "System." + primitive, emit=emit)
+
+
+def _of_shell(inner: Fn, name: str) -> Fn:
+    """The id or the extensions of a primitive that is at hand itself."""
+
+    def run_of_shell(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        value = value.value if type(value) is Typed else value
+        return value.get(name) if type(value) is Shell else None
+
+    return run_of_shell
+
+
+def _get_list(parent: Fn, key: str) -> Fn:
+    """A list of primitives, with what their second JSON array says of them."""
+    extra = "_" + key
+
+    def run_list(ctx: Context, env: Env) -> Any:
+        source = parent(ctx, env)
+        if source is None:
+            return None
+        values = source.get(key)
+        return Shell.paired(values, source[extra]) if extra in source else values
+
+    return run_list
 
 
 def _is_primitive(kind: StaticType) -> bool:
@@ -175,8 +271,8 @@ def _get(parent: Fn, key: str, primitive: bool = False) -> Fn:
             if source is None:
                 return None
             value = source.get(key)
-            if value is None and extra in source:
-                return Shell(source[extra] or {})
+            if extra in source:
+                return Shell.of(value, source[extra] or {})
             return value
 
         return run_primitive
@@ -233,20 +329,16 @@ def _primitive_value(current: Access, primitive: str) -> Fn:
 
 
 def _choice(parent: Fn, choices: tuple[tuple[str, str], ...]) -> Fn:
-    # A primitive that has extensions or an id but no value (`_onsetDateTime`) is there, and of its type.
-    extras = tuple(("_" + key, kind) for key, kind in choices if fhir_model.value_type(kind) is not None)
+    keyed = [(key, "_" + key, kind) for key, kind in choices]
 
     def run_choice(ctx: Context, env: Env) -> Any:
         source = parent(ctx, env)
         if source is not None:
-            for key, kind in choices:
-                if key in source:
-                    value = source[key]
-                    if value is not None:
-                        return Typed(value, kind)
-            for extra, kind in extras:
-                if extra in source:
-                    return Typed(Shell(source[extra] or {}), kind)
+            for key, extra, kind in keyed:
+                if key in source or extra in source:
+                    value, more = source.get(key), source.get(extra)
+                    if value is not None or more is not None:
+                        return Typed(value if more is None else Shell.of(value, more), kind)
         return None
 
     return run_choice
@@ -257,13 +349,17 @@ def _choice_step(current: Access, name: str) -> Access | None:
     parent = current.parent
     assert parent is not None  # noqa: S101 - asked by the caller
     ways: list[tuple[str, Fn]] = []
+    written: list[tuple[str, write.Held, Emit]] = []
     kinds: list[StaticType] = []
     for key, kind in current.choices:
         cell: Fn = lambda ctx, env: env  # noqa: E731 - the object itself is passed as the frame
-        found = _fhir_step(Access(cell, "FHIR." + kind), kind, name)
+        held = write.Held()
+        found = _fhir_step(Access(cell, "FHIR." + kind, emit=held), kind, name)
         if found is not None:
             ways.append((key, found.fn))
             kinds.append(found.type)
+            if found.emit is not None:
+                written.append((key, held, found.emit))
     if not ways:
         return None
 
@@ -271,13 +367,41 @@ def _choice_step(current: Access, name: str) -> Access | None:
         source = parent(ctx, env)
         if source is not None:
             for key, way in ways:
-                value = source.get(key)
-                if value is not None:
-                    return way(ctx, value)
+                value, extra = source.get(key), source.get("_" + key)
+                if value is not None or extra is not None:
+                    return way(ctx, value if extra is None else Shell.of(value, extra))
         return None
 
-    same = all(kind == kinds[0] for kind in kinds)
-    return Access(run_ways, kinds[0] if same else ChoiceOf(tuple(kinds)))
+    same_kind = all(kind == kinds[0] for kind in kinds)
+    emit = None
+    if current.parent_emit is not None and len(written) == len(ways):
+        emit = write.ways(current.parent_emit, written)
+    return Access(run_ways, kinds[0] if same_kind else ChoiceOf(tuple(kinds)), emit=emit)
+
+
+def _option_step(current: Access, kind: ChoiceOf, name: str) -> Access | None:
+    """A step on a value of one of several FHIR types: by the type that it has, which goes along where they differ."""
+    found = [fhir_model.element(option, name) for option in map(fhir, kind.types) if option]
+    kinds = list(dict.fromkeys(element.type for element in found if element is not None))
+    if not kinds:
+        return None
+    inner = current.fn
+    mixed = len(kinds) > 1
+
+    def run_option(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        if value is None:
+            return None
+        found = dynamic(value, name, ctx)
+        if not mixed or found is None or type(found) is Typed:
+            return found
+        own = value.type if type(value) is Typed else value.get("resourceType")
+        element = fhir_model.element(own, name) if isinstance(own, str) else None
+        inside = fhir(element.type) if element is not None else None
+        return found if inside is None or isinstance(found, list) else Typed(found, inside)
+
+    options = (option for kind in kinds for option in (kind.types if isinstance(kind, ChoiceOf) else (kind,)))
+    return Access(run_option, ChoiceOf(tuple(dict.fromkeys(options))) if mixed else kinds[0])
 
 
 def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: str) -> Access:
@@ -287,8 +411,7 @@ def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: st
     inner, way = current.fn, each.fn
     nested = isinstance(each.type, ListOf)
 
-    def run_each(ctx: Context, env: Env) -> Any:
-        values = inner(ctx, env)
+    def each_of(values: Any, ctx: Context) -> Any:
         if values is None:
             return None
         found = [way(ctx, value) for value in values if value is not None]
@@ -296,7 +419,11 @@ def _list_step(scope: Scope, node: Node, current: Access, kind: ListOf, name: st
             return [item for items in found if items is not None for item in items]
         return [item for item in found if item is not None]
 
-    return Access(run_each, each.type if nested else ListOf(each.type))
+    def run_each(ctx: Context, env: Env) -> Any:
+        return each_of(inner(ctx, env), ctx)
+
+    emit = None if current.emit is None else write.applied(current.emit, each_of, "ctx")
+    return Access(run_each, each.type if nested else ListOf(each.type), emit=emit)
 
 
 _ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
@@ -309,6 +436,14 @@ _ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
 }
 
 
+# The types of System types' elements; the others are Strings.
+_ATTRIBUTE_TYPES: Mapping[str, StaticType] = {
+    "value": "System.Decimal",
+    "numerator": "System.Quantity",
+    "denominator": "System.Quantity",
+    "codes": ListOf("System.Code"),
+}
+
 _INTERVAL = {"low": "low", "high": "high", "lowClosed": "low_closed", "highClosed": "high_closed"}
 
 
@@ -318,6 +453,11 @@ def _attribute(parent: Fn, name: str) -> Fn:
         return None if source is None else attribute(source, name)
 
     return run_attribute
+
+
+def attribute_of(name: str) -> Callable[[Any], Any]:
+    """A function that gives an element of a System-typed value, null of null."""
+    return lambda source: None if source is None else attribute(source, name)
 
 
 def attribute(source: Any, name: str) -> Any:
@@ -369,8 +509,7 @@ def _of_json(value: Mapping[str, Any], name: str) -> Any:
 
 def _property(scope: Scope, node: Node) -> Expr:
     """source.path — CQL Author's Guide, Properties: null where the source is null."""
-    found = _property_access(scope, node)
-    return Expr(found.fn, found.type)
+    return _property_access(scope, node).expr()
 
 
 BUILDERS: Mapping[str, Builder] = {"Property": _property}

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local
+from cds_service.elm.codegen import references as write
+from cds_service.elm.compile import Builder, Expr, Node, Scope, constant, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.library import Unit
+from cds_service.elm.reading import Unit
 from cds_service.elm.types import (
     ListOf,
     named,
@@ -31,12 +32,29 @@ def library_of(scope: Scope, node: Node) -> Unit:
     return found
 
 
+def allowed(scope: Scope, node: Node, found: Node) -> Node:
+    """A definition that a reference may use: another library's must be public.
+
+    "Private components can only be accessed within the library itself" (CQL 1.5, Developer's Guide, Access Modifiers).
+    """
+    if node.get("libraryName") and found.get("accessLevel") == "Private":
+        scope.fail(node, f'"{found["name"]}" is private to its library')
+    return found
+
+
 def _expression_ref(scope: Scope, node: Node) -> Expr:
     """A define's value: evaluated once, and what it rests on is noted for the define that refers to it."""
     definition = scope.compiler.define(library_of(scope, node), node["name"])
     if definition is None:
         scope.fail(node, f'there is no define "{node["name"]}"')
+    allowed(scope, node, definition.node)
+    if unfiltered(scope) and definition.node.get("context") == "Patient":
+        scope.fail(
+            node,
+            f'"{definition.name}" is defined for one patient, and not to be had in the Unfiltered context',
+        )
     scope.owner.refs[definition] = None
+    scope.compiler.varies()
     index = definition.index
 
     def run_ref(ctx: Context, env: Env) -> Any:
@@ -46,7 +64,12 @@ def _expression_ref(scope: Scope, node: Node) -> Expr:
             raise entry.error
         return entry.value
 
-    return Expr(run_ref, definition.type)
+    return Expr(run_ref, definition.type, emit=write.define(definition))
+
+
+def unfiltered(scope: Scope) -> bool:
+    """Whether a define stands in the Unfiltered context; a function is in that of the define that calls it."""
+    return scope.owner.index >= 0 and scope.owner.node.get("context") == "Unfiltered"
 
 
 def _parameter_ref(scope: Scope, node: Node) -> Expr:
@@ -55,15 +78,20 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
     found = unit.parameters.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no parameter "{node["name"]}"')
+    allowed(scope, node, found)
     index = scope.compiler.parameter_index[unit.key, node["name"]]
+    scope.owner.parameters[index] = None
     kind = specified(found.get("parameterTypeSpecifier"))
     if kind is None and found.get("parameterType"):
         kind = named(found["parameterType"])
     default: Fn | None = None
+    given: Expr | None = None
     if found.get("default"):
         # Parameters' defaults may use literals and other parameters only, so they need no frame of their own.
         inner = Scope(scope.compiler, unit, scope.owner).expr(found["default"])
-        default, kind = inner.fn, kind or inner.type
+        default, kind, given = inner.fn, kind or inner.type, inner
+        if inner.constant:
+            scope.compiler.defaults[index] = inner.value()
 
     def run_parameter(ctx: Context, env: Env) -> Any:
         value = ctx.parameters[index]
@@ -71,7 +99,7 @@ def _parameter_ref(scope: Scope, node: Node) -> Expr:
             value = ctx.parameters[index] = None if default is None else default(ctx, env)
         return value
 
-    return Expr(run_parameter, kind)
+    return Expr(run_parameter, kind, emit=write.parameter(index, given))
 
 
 def _local_ref(scope: Scope, node: Node) -> Expr:
@@ -80,8 +108,7 @@ def _local_ref(scope: Scope, node: Node) -> Expr:
     if slot is None:
         scope.fail(node, f'there is no alias, let or operand "{node["name"]}" here')
     scope.compiler.read(slot)
-    index = slot.at
-    return Expr(local(index), slot.type)
+    return local_expr(slot.at, slot.type)
 
 
 def code_system(scope: Scope, node: Node) -> CodeSystem:
@@ -90,6 +117,7 @@ def code_system(scope: Scope, node: Node) -> CodeSystem:
     found = unit.code_systems.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no code system "{node["name"]}"')
+    allowed(scope, node, found)
     return CodeSystem(found["id"], found.get("version"), found["name"])
 
 
@@ -99,6 +127,7 @@ def code(scope: Scope, node: Node) -> Code:
     found = unit.codes.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no code "{node["name"]}"')
+    allowed(scope, node, found)
     reference = found.get("codeSystem")
     system = code_system(_in_unit(scope, unit), reference) if reference else None
     return Code(
@@ -112,18 +141,26 @@ def concept(scope: Scope, node: Node) -> Concept:
     found = unit.concepts.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no concept "{node["name"]}"')
+    allowed(scope, node, found)
     inner = _in_unit(scope, unit)
     return Concept(tuple(code(inner, reference) for reference in found["code"]), found.get("display"))
 
 
 def value_set(scope: Scope, node: Node) -> ValueSet:
-    """The value set that a ValueSetRef names; it must be available."""
+    """The value set that a ValueSetRef names; it must be available.
+
+    One with a version is asked for as `url|version`, and as `url` where the terminology knows no versions.
+    """
     unit = library_of(scope, node)
     found = unit.value_sets.get(node["name"])
     if found is None:
         scope.fail(node, f'there is no value set "{node["name"]}"')
-    url = found["id"]
-    if not scope.compiler.terminology.has_value_set(url):
+    allowed(scope, node, found)
+    url, version = found["id"], found.get("version")
+    has_value_set = scope.compiler.terminology.has_value_set
+    if version and has_value_set(f"{url}|{version}"):
+        url = f"{url}|{version}"
+    elif not has_value_set(url):
         scope.fail(node, f'value set "{node["name"]}" ({url}) is not available')
     return ValueSet(url, found.get("version"), found["name"])
 

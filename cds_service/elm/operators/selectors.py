@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.elm.bounds import end, start
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compare import less
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
 from cds_service.elm.context import Context, Env
@@ -99,8 +100,7 @@ def _make(scope: Scope, node: Node, names: tuple[str, ...], make: Callable[..., 
     parts = [part for part in children(scope, node, *names) if part is not None]
     fns = [part.fn for part in parts]
 
-    def run_make(ctx: Context, env: Env) -> Any:
-        values = [fn(ctx, env) for fn in fns]
+    def of(*values: Any) -> Any:
         if values[0] is None:
             return None
         try:
@@ -108,7 +108,10 @@ def _make(scope: Scope, node: Node, names: tuple[str, ...], make: Callable[..., 
         except ValueError:
             raise DataError("the components make no date or time") from None
 
-    return folded(run_make, parts)
+    def run_make(ctx: Context, env: Env) -> Any:
+        return of(*[fn(ctx, env) for fn in fns])
+
+    return folded(run_make, parts, write.direct(of, parts))
 
 
 def _date(scope: Scope, node: Node) -> Expr:
@@ -158,15 +161,10 @@ def _interval(scope: Scope, node: Node) -> Expr:
     if kind is None:
         kind = IntervalOf((low.type if low else None) or (high.type if high else None))
     point = point_name(kind)
-    static_low = fixed[0] if low_closed is None else None
-    static_high = fixed[1] if high_closed is None else None
 
-    def run_interval(ctx: Context, env: Env) -> Any:
-        first, last = one(ctx, env), two(ctx, env)
-        closed = left(ctx, env) if static_low is None else static_low
-        open_end = (right(ctx, env) if static_high is None else static_high) is False
+    def make(first: Any, last: Any, left_closed: Any, right_closed: Any) -> Any:
         # A closedness that comes to null is what ELM takes where none is stated: closed.
-        result = Interval(first, last, closed is not False, not open_end, point)
+        result = Interval(first, last, left_closed is not False, right_closed is not False, point)
         if first is not None and last is not None:
             lowest, highest = start(result), end(result)
             # No start or end: an open bound at the end of the type's range.
@@ -174,7 +172,10 @@ def _interval(scope: Scope, node: Node) -> Expr:
                 raise DataError("an interval's low bound is above its high bound")
         return result
 
-    result = folded(run_interval, bounds)
+    def run_interval(ctx: Context, env: Env) -> Any:
+        return make(one(ctx, env), two(ctx, env), left(ctx, env), right(ctx, env))
+
+    result = folded(run_interval, bounds, write.direct(make, bounds))
     result.type = kind
     return result
 
@@ -190,7 +191,7 @@ def _list(scope: Scope, node: Node) -> Expr:
     def run_list(ctx: Context, env: Env) -> Any:
         return [fn(ctx, env) for fn in fns]
 
-    result = folded(run_list, elements)
+    result = folded(run_list, elements, write.list_of(elements))
     result.type = kind
     return result
 
@@ -204,13 +205,13 @@ def _to_list(scope: Scope, node: Node) -> Expr:
         value = inner(ctx, env)
         return [] if value is None else [value]
 
-    result = folded(run_to_list, [operand])
+    result = folded(run_to_list, [operand], write.to_list(operand))
     result.type = ListOf(operand.type)
     return result
 
 
 BUILDERS: Mapping[str, Builder] = {
-    "Null": lambda scope, node: constant(None),
+    "Null": lambda scope, node: constant(None, named(node["valueType"]) if node.get("valueType") else None),
     "Literal": _literal,
     "Quantity": _quantity,
     "Ratio": _ratio,

@@ -78,9 +78,13 @@ def _sort_key(
 
 def _sort_operator(scope: Scope, node: Node) -> Expr:
     """ELM Sort: a list sorted by a sort clause."""
-    source = scope.expr(node["source"])
+    return sorted_by(scope, scope.expr(node["source"]), node["by"])
+
+
+def sorted_by(scope: Scope, source: Expr, by: list[Any]) -> Expr:
+    """A list sorted by the items of a sort clause; null for null."""
     loop = Loop()
-    order = compile_sort(scope.in_loop(loop), {"by": node["by"]}, element_of(source.type), loop)
+    order = compile_sort(scope.in_loop(loop), {"by": by}, element_of(source.type), loop)
     inner = source.fn
 
     def run_sort(ctx: Context, env: Env) -> Any:

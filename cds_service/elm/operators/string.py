@@ -1,5 +1,9 @@
 """String operators. CQL 1.5, Appendix B, String Operators. Regular expressions are Python's, close to the
-PCRE that CQL names."""
+PCRE that CQL names.
+
+`Matches` asks for a match of the whole string, as the translator's Java engine and cql-execution do. The
+specification's text says partial matching, and has an example for either; `.*` and anchors are right both ways.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +12,46 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope
-from cds_service.elm.operators.building import call, children, folded, strict1, strict2
+from cds_service.elm.operators.building import (
+    call,
+    check_text,
+    children,
+    folded,
+    operand_chain,
+    strict1,
+    strict2,
+)
 
 
 @lru_cache(maxsize=1024)
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         raise DataError("the regular expression can't be read") from None
 
 
 def _concatenate(scope: Scope, node: Node) -> Expr:
     """+(left String, right String) String; & treats null as the empty string (the translator writes Coalesce)."""
-    operands = scope.operands(node)
+    operands = [scope.expr(part) for part in operand_chain(node)]
     fns = [operand.fn for operand in operands]
 
     def run_concatenate(ctx: Any, env: Any) -> Any:
         parts = [fn(ctx, env) for fn in fns]
-        return None if None in parts else "".join(parts)
+        if None in parts:
+            return None
+        check_text(sum(map(len, parts)))
+        return "".join(parts)
 
-    return folded(run_concatenate, operands)
+    return folded(run_concatenate, operands, write.concatenated(operands))
 
 
 def _combine(items: Any, separator: Any = None) -> Any:
     """Combine(source List<String>, separator String) String: nulls are left out; of nothing, null."""
     texts = [item for item in items if item is not None]
+    check_text(sum(map(len, texts)) + len(separator or "") * len(texts))
     return (separator or "").join(texts) if texts else None
 
 
@@ -44,8 +61,14 @@ def _split(text: Any, separator: Any) -> Any:
 
 
 def _split_on_matches(text: Any, pattern: Any) -> Any:
-    """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>."""
-    return _pattern(pattern).split(text)
+    """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>: groups are no parts of it."""
+    parts, begin = [], 0
+    for found in _pattern(pattern).finditer(text):
+        if found.start() == found.end() and found.start() in (0, len(text)):
+            continue  # a pattern that matches nothing splits between characters only
+        parts.append(text[begin : found.start()])
+        begin = found.end()
+    return [*parts, text[begin:]]
 
 
 def _position(pattern: Any, text: Any) -> Any:
@@ -79,7 +102,11 @@ def _replace(text: Any, pattern: Any, substitution: Any) -> Any:
     """ReplaceMatches(argument String, pattern String, substitution String) String: `$1` is the first group,
     `\\$` a dollar."""
 
+    made = 0
+
     def expand(found: re.Match[str]) -> str:
+        nonlocal made
+
         def part(token: re.Match[str]) -> str:
             escaped, number, name = token.groups()
             if escaped is not None:
@@ -89,7 +116,10 @@ def _replace(text: Any, pattern: Any, substitution: Any) -> Any:
             except (IndexError, error):
                 raise DataError("the substitution names a group that the pattern has not") from None
 
-        return _GROUP.sub(part, substitution)
+        text = _GROUP.sub(part, substitution)
+        made += len(text)
+        check_text(made)
+        return text
 
     error = re.error
     return _pattern(pattern).sub(expand, text)

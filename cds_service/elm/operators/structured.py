@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import Builder, Expr, Node, Scope
 from cds_service.elm.context import Context, Env
 from cds_service.elm.temporal import Date, DateTime, Time
@@ -50,7 +51,8 @@ def _tuple(scope: Scope, node: Node) -> Expr:
     def run_tuple(ctx: Context, env: Env) -> Any:
         return Tuple([(name, fn(ctx, env)) for name, fn in fns])
 
-    return Expr(run_tuple, TupleOf(tuple((name, expr.type) for name, expr in elements)))
+    kind = TupleOf(tuple((name, expr.type) for name, expr in elements))
+    return Expr(run_tuple, kind, emit=write.tuple_of(Tuple, elements))
 
 
 def _instance(scope: Scope, node: Node) -> Expr:
@@ -68,7 +70,7 @@ def _instance(scope: Scope, node: Node) -> Expr:
         def run_system(ctx: Context, env: Env) -> Any:
             return make({key: fn(ctx, env) for key, fn in fns.items()})
 
-        return Expr(run_system, kind)
+        return Expr(run_system, kind, emit=write.tuple_of(make, list(elements.items())))
     fhir_type = fhir(kind)
     if fhir_type is None or not fhir_model.known(fhir_type):
         scope.fail(node, f"instances of {kind} are not supported")

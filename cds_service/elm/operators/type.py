@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.codegen import elements as write
+from cds_service.elm.codegen import operators as write_operators
 from cds_service.elm.compile import Builder, DataError, Expr, Node, Scope, constant
 from cds_service.elm.context import Context, Env
 from cds_service.elm.operators import properties
@@ -99,9 +101,15 @@ def _has_points(value: Interval, point: StaticType) -> bool:
 
 
 def target_type(node: Node, name: str) -> StaticType:
-    return specified(node.get(f"{name}TypeSpecifier")) or (
+    """The type that a cast or conversion names: it must name one, and one that there is."""
+    wanted = specified(node.get(f"{name}TypeSpecifier")) or (
         named(node[f"{name}Type"]) if node.get(f"{name}Type") else None
     )
+    if wanted is None:
+        raise ValueError(f"it names no type ({name}Type, {name}TypeSpecifier)")
+    if missing := fhir_model.unknown(wanted):
+        raise ValueError(f"there is no type {missing}")
+    return wanted
 
 
 def _is(scope: Scope, node: Node) -> Expr:
@@ -111,24 +119,24 @@ def _is(scope: Scope, node: Node) -> Expr:
         found = properties.access(scope, node["operand"])
         if found.choices and found.parent is not None:
             return _is_choice(found, fhir(wanted) or "")
-        operand = Expr(found.fn, found.type)
+        operand = found.expr()
     else:
         operand = scope.expr(node["operand"])
     inner, static = operand.fn, operand.type
 
-    def run_is(ctx: Context, env: Env) -> Any:
-        value = inner(ctx, env)
+    def decide(value: Any) -> Any:
         return value is not None and has_type(value, wanted, static)
 
-    return folded(run_is, [operand])
+    def run_is(ctx: Context, env: Env) -> Any:
+        return decide(inner(ctx, env))
+
+    return folded(run_is, [operand], write_operators.direct(decide, [operand], sure=True))
 
 
 def _is_choice(found: properties.Access, wanted: str) -> Expr:
     """`O.value is Quantity`: whether the key is there."""
-    choices = [(key, kind) for key, kind in found.choices if fhir_model.is_subtype(kind, wanted)]
-    # `_valueDateTime` alone: a dateTime that has extensions or an id but no value.
-    extras = ["_" + key for key, kind in choices if fhir_model.value_type(kind) is not None]
-    keys = [key for key, _ in choices] + extras
+    keys = [key for key, kind in found.choices if fhir_model.is_subtype(kind, wanted)]
+    keys += ["_" + key for key in keys]  # a primitive may be there by its extensions alone
     parent = found.parent
     assert parent is not None  # noqa: S101 - asked by the caller
 
@@ -136,7 +144,8 @@ def _is_choice(found: properties.Access, wanted: str) -> Expr:
         source = parent(ctx, env)
         return source is not None and any(source.get(key) is not None for key in keys)
 
-    return Expr(run_is_choice, "System.Boolean")
+    emit = None if found.parent_emit is None else write.has_key(found.parent_emit, keys)
+    return Expr(run_is_choice, "System.Boolean", emit=emit)
 
 
 def _as(scope: Scope, node: Node) -> Expr:
@@ -148,14 +157,19 @@ def _as(scope: Scope, node: Node) -> Expr:
         found = properties.access(scope, source)
         narrowed = properties.narrow(found, wanted)
         if narrowed is not None:
-            return Expr(narrowed.fn, wanted)
-        operand = Expr(found.fn, found.type)
+            return Expr(narrowed.fn, wanted, emit=narrowed.emit)
+        operand = found.expr()
     else:
         operand = scope.expr(source)
+    return cast(operand, wanted, strict)
+
+
+def cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
+    """A value as another type."""
     if operand.constant and operand.value() is None:
         return constant(None, wanted)
     if operand.type == wanted and operand.type is not None:
-        return Expr(operand.fn, wanted, operand.constant)
+        return Expr(operand.fn, wanted, operand.constant, emit=write_operators.same(operand))
     return _cast(operand, wanted, strict)
 
 
@@ -169,18 +183,17 @@ def _cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
     ):
         kind = element  # into a choice: the element takes its type along
 
-        def run_into_choice(ctx: Context, env: Env) -> Any:
-            value = inner(ctx, env)
+        def with_type(value: Any) -> Any:
             return None if value is None or type(value) is Typed else Typed(value, kind)
 
-        return Expr(run_into_choice, wanted)
+        def run_into_choice(ctx: Context, env: Env) -> Any:
+            return with_type(inner(ctx, env))
+
+        return Expr(run_into_choice, wanted, emit=write_operators.direct(with_type, [operand]))
     unwrap = not isinstance(wanted, ChoiceOf) and wanted != "System.Any"
     downcast = element is not None and fhir(wanted) is not None and _below(fhir(wanted) or "", element)
 
-    def run_as(ctx: Context, env: Env) -> Any:
-        value = inner(ctx, env)
-        if value is None:
-            return None
+    def cast(value: Any) -> Any:
         if has_type(value, wanted, static) or (
             downcast and type(value) is not Typed and not _is_resource(value)
         ):
@@ -191,7 +204,11 @@ def _cast(operand: Expr, wanted: StaticType, strict: bool) -> Expr:
             raise DataError("a value is not of the type that it is cast to")
         return None
 
-    return Expr(run_as, wanted)
+    def run_as(ctx: Context, env: Env) -> Any:
+        value = inner(ctx, env)
+        return None if value is None else cast(value)
+
+    return Expr(run_as, wanted, emit=write_operators.strict1(cast, operand))
 
 
 def _below(name: str, of: str) -> bool:
@@ -213,19 +230,18 @@ def _with_point(value: Any, wanted: StaticType) -> Any:
 
 
 def _children(scope: Scope, node: Node) -> Expr:
-    """Children(argument Any) List<Any>: the values of the immediate elements."""
-    source = scope.expr(node["source"])
-    return apply1(child_values, source)
+    """Children(argument Any) List<Any>: the values of the immediate elements; of a list: of its elements."""
+    return apply1(child_values, scope.expr(node["source"]))
 
 
 def child_values(value: Any) -> list[Any]:
-    """The immediate elements of a structured value."""
+    """The immediate elements of a structured value, those of a list's elements one after the other."""
     if isinstance(value, Typed):
         value = value.value
     if isinstance(value, list):
-        items: list[Any] = list(value)
-    elif isinstance(value, dict):
-        items = [item for name, item in value.items() if name != "resourceType"]
+        return [child for item in value for child in child_values(item)]
+    if isinstance(value, dict):
+        items: list[Any] = [item for name, item in value.items() if name != "resourceType"]
     elif isinstance(value, (Quantity, Ratio, Code, Concept, Interval)):
         items = list(value._state())
     else:
@@ -236,20 +252,24 @@ def child_values(value: Any) -> list[Any]:
     return [item for item in result if item is not None]
 
 
-def _descendents(value: Any) -> list[Any]:
-    """Descendents(argument Any) List<Any>: the elements, their elements, and so on."""
+def _descendants(value: Any) -> list[Any]:
+    """Descendants(argument Any) List<Any>: the elements, their elements, and so on. ELM 1.5 spells it Descendents."""
     result: list[Any] = []
     pending = child_values(value)
     while pending:
-        item = pending.pop(0)
-        result.append(item)
-        pending.extend(child_values(item))
+        result.extend(pending)
+        pending = child_values(pending)
     return result
+
+
+def _build_descendants(scope: Scope, node: Node) -> Expr:
+    return apply1(_descendants, scope.expr(node["source"]))
 
 
 BUILDERS: Mapping[str, Builder] = {
     "Is": _is,
     "As": _as,
     "Children": _children,
-    "Descendents": lambda scope, node: apply1(_descendents, scope.expr(node["source"])),
+    "Descendents": _build_descendants,
+    "Descendants": _build_descendants,
 }

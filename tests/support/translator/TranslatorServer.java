@@ -134,15 +134,21 @@ public class TranslatorServer {
   private static LibraryManager libraryManager(HttpExchange exchange) {
     List<Options> options = new ArrayList<>();
     SignatureLevel signatures = SignatureLevel.None;
+    String compatibility = null;  // of the language: an older level has what was taken out since
     for (Map.Entry<String, String> entry : query(exchange).entrySet()) {
       if (entry.getKey().equals("signatures")) {
         signatures = SignatureLevel.valueOf(entry.getValue());
+      } else if (entry.getKey().equals("compatibility-level")) {
+        compatibility = entry.getValue();
       } else if (OPTIONS.containsKey(entry.getKey()) && Boolean.parseBoolean(entry.getValue())) {
         options.addAll(OPTIONS.get(entry.getKey()));
       }
     }
     CqlCompilerOptions compiler =
         new CqlCompilerOptions(ErrorSeverity.Info, signatures, options.toArray(new Options[0]));
+    if (compatibility != null) {
+      compiler.setCompatibilityLevel(compatibility);
+    }
     LibraryManager manager = new LibraryManager(new ModelManager(), compiler);
     manager.getLibrarySourceLoader().registerProvider(new FhirLibrarySourceProvider());
     return manager;

@@ -183,7 +183,7 @@ def test_nesting_without_end_is_refused_and_not_a_crash() -> None:
     node: dict[str, Any] = {"type": "Not", "operand": {"type": "Null"}}
     for _ in range(5000):
         node = {"type": "Not", "operand": node}
-    with pytest.raises(AuthoringError, match=r"nested too deeply|not an ELM library"):
+    with pytest.raises(AuthoringError, match="nested deeper than 1024 levels of JSON"):
         load(library(define("It", node)))
 
 
@@ -216,6 +216,14 @@ def test_parameters_reach_included_libraries_by_name() -> None:
     assert results(loaded, Day=Date(2026, 6, 15))["Day"].value == Date(2026, 6, 15)
     with pytest.raises(AuthoringError, match="Numbr"):
         results(loaded, Numbr=7)
+
+
+def test_a_retrieve_and_a_define_of_the_same_number_do_not_displace_each_other() -> None:
+    count = {"type": "Count", "source": {"type": "Retrieve", "dataType": "{http://hl7.org/fhir}Observation"}}
+    for parts in ([count, ref("A")], [ref("A"), count]):
+        loaded = load(library(define("A", integer(1)), define("It", {"type": "List", "element": parts})))
+        result = results(loaded)["It"]
+        assert result.types == {"Observation"}
 
 
 def test_an_unknown_define_is_refused() -> None:
