@@ -180,11 +180,11 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | No
     test = plan.tests[0] if plan.tests else None
 
     def collect_all(ctx: Context, env: Env) -> list[Any] | None:
-        items = source(ctx, env)
-        if items is None:
-            return None
         for cell in cells:
             env[cell] = UNSET
+        items = source(ctx, env)  # a join's keys may already be kept values
+        if items is None:
+            return None
         made = []
         for item in rows(items):
             env[index] = item
@@ -196,11 +196,11 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | No
     passes = test
 
     def collect_passing(ctx: Context, env: Env) -> list[Any] | None:
-        items = source(ctx, env)
-        if items is None:
-            return None
         for cell in cells:
             env[cell] = UNSET
+        items = source(ctx, env)  # a join's keys may already be kept values
+        if items is None:
+            return None
         made = []
         for item in rows(items):
             env[index] = item
@@ -231,9 +231,9 @@ def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> bo
             else:
                 row()
 
-    first = sources[0][0](ctx, env)
     for cell in plan.loop.cells:
         env[cell] = UNSET
+    first = sources[0][0](ctx, env)
     if first is None:
         env[sources[0][1]] = None
         return any(source(ctx, env) is not None for source, _, _ in sources[1:])
@@ -255,9 +255,9 @@ def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Ex
     wanted = node["type"] == "With"
 
     def run_relationship(ctx: Context, env: Env) -> Any:
-        items = fn(ctx, env)
         for cell in cells:
             env[cell] = UNSET
+        items = fn(ctx, env)
         for item in rows(items):
             env[index] = item
             if such_that(ctx, env) is True:
@@ -361,9 +361,9 @@ def _any_row(plan: _Plan, project: Fn) -> Fn:
     lets, tests, cells = plan.lets, plan.tests, plan.loop.cells
 
     def run_any(ctx: Context, env: Env) -> Any:
-        items = source(ctx, env)
         for cell in cells:
             env[cell] = UNSET
+        items = source(ctx, env)
         for item in rows(items):
             env[index] = item
             for slot, fn in lets:
