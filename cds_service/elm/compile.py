@@ -476,13 +476,14 @@ class Compiler:
         known = next((ref.first for ref in definition.refs if len(ref.first) == len(first)), None)
         definition.first = tuple(first) if known is None else known
 
-    def _next_once(self) -> int:
+    def next_once(self) -> int:
+        """A number in `Context.once` that nothing else has."""
         self._onces += 1
         return self._onces
 
     def _generate(self, definition: Definition, body: Expr) -> None:
         """Make one Python function of a definition's body; where that can't be done, the closures stay."""
-        writer = Writer(self._next_once)
+        writer = Writer(self.next_once)
         count = len(definition.operands)
         is_define = definition.index >= 0
         try:
