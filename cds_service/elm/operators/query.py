@@ -25,7 +25,7 @@ from cds_service.elm.operators import joins, properties
 from cds_service.elm.operators.building import check_elements
 from cds_service.elm.operators.list import distinct
 from cds_service.elm.operators.sorting import compile_sort
-from cds_service.elm.types import ListOf, element_of
+from cds_service.elm.types import ChoiceOf, ListOf, element_of
 from cds_service.elm.values import Tuple
 
 
@@ -115,6 +115,8 @@ def _is_list(expr: Expr) -> bool | None:
     """Whether a source is a list: by its type; None where only its value tells."""
     if isinstance(expr.type, ListOf):
         return True
+    if isinstance(expr.type, ChoiceOf) and any(isinstance(kind, ListOf) for kind in expr.type.types):
+        return None
     return None if expr.type is None or expr.type == "System.Any" else False
 
 
