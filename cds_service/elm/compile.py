@@ -288,7 +288,8 @@ class Compiler:
         self._known: dict[tuple[str, str], Definition] = {}
         self._functions: dict[tuple[str, str], list[Definition]] = {}
         self._places: dict[CodeType, list[tuple[Any, Place]]] = {}
-        self._lines: dict[CodeType, tuple[Place | None, ...]] = {}
+        # By the identity of what is made: two libraries' defines of one text have equal code. It is kept with them.
+        self._lines: dict[int, tuple[CodeType, tuple[Place | None, ...]]] = {}
         self._onces = 0
         self.memoised = 0  # functions whose calls are remembered during an evaluation
         self._needs: dict[RetrieveNeed, int] = {}
@@ -476,13 +477,14 @@ class Compiler:
         known = next((ref.first for ref in definition.refs if len(ref.first) == len(first)), None)
         definition.first = tuple(first) if known is None else known
 
-    def _next_once(self) -> int:
+    def next_once(self) -> int:
+        """A number in `Context.once` that nothing else has."""
         self._onces += 1
         return self._onces
 
     def _generate(self, definition: Definition, body: Expr) -> None:
         """Make one Python function of a definition's body; where that can't be done, the closures stay."""
-        writer = Writer(self._next_once)
+        writer = Writer(self.next_once)
         count = len(definition.operands)
         is_define = definition.index >= 0
         try:
@@ -495,7 +497,7 @@ class Compiler:
             )
         except (RecursionError, MemoryError, SyntaxError):
             return  # nested too deeply for Python's own compiler
-        self._lines[made.code] = made.places
+        self._lines[id(made.code)] = made.code, made.places
         function = made.function
         if is_define:
             definition.fn = function
@@ -537,9 +539,9 @@ class Compiler:
 
     def _place(self, trace: TracebackType) -> Place | None:
         frame = trace.tb_frame
-        lines = self._lines.get(frame.f_code)
+        lines = self._lines.get(id(frame.f_code))
         if lines is not None:
-            return lines[trace.tb_lineno - 1]
+            return lines[1][trace.tb_lineno - 1]
         candidates = self._places.get(frame.f_code)
         if not candidates:
             return None

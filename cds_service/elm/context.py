@@ -72,7 +72,7 @@ class Context:
         self.now = now
         self.offset = now.offset or 0
         self.memo: list[Entry | None] = [None] * size
-        self.once: dict[int, Any] = {}  # values that are the same throughout the evaluation
+        self.once: dict[int, Any] = {}  # what is the same throughout the evaluation, and joins' indexes
         self.calls = calls
         self.retrieved: dict[Any, Retrieved] = {} if retrieved is None else retrieved
         self.keys = keys

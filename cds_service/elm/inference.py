@@ -1,7 +1,7 @@
 """The static type of an expression whose ELM states none, from its node and its operands' types.
 
 Published ELM is mostly written without result types. What can't be told is None, and the operators then look at
-the values. A wrong guess would be worse than none: the branches of a conditional must agree.
+the values. A wrong guess would be worse than none: where the branches of a conditional part, it is a choice of theirs.
 """
 
 from __future__ import annotations
@@ -9,42 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cds_service.elm.types import IntervalOf, ListOf, StaticType, TupleOf, element_of, system
+from cds_service.elm.types import ChoiceOf, IntervalOf, ListOf, StaticType, TupleOf, element_of, system
 
 Node = Mapping[str, Any]
 Types = Mapping[int, StaticType]
 
 
 def merged(kinds: Iterable[StaticType]) -> StaticType:
-    """The one type that all of these say as much as they know of; None where two of them part."""
+    """The type that all of these say as much as they know of, where they part the choice of them: unknown would let
+    whatever it is merged with next decide alone. None where none of them says anything."""
     result: StaticType = None
     for kind in kinds:
         if kind is None or kind == "System.Any":
             continue
-        if result is None:
-            result = kind
-        elif result != kind:
-            result = _joined(result, kind)
-            if result is None:
-                return None
+        result = kind if result is None or result == kind else _joined(result, kind)
     return result
 
 
 def _joined(one: StaticType, two: StaticType) -> StaticType:
     if isinstance(one, ListOf) and isinstance(two, ListOf):
-        return ListOf(_within(one.element, two.element))
+        return ListOf(merged((one.element, two.element)))
     if isinstance(one, IntervalOf) and isinstance(two, IntervalOf):
-        return IntervalOf(_within(one.point, two.point))
+        return IntervalOf(merged((one.point, two.point)))
     if isinstance(one, TupleOf) and isinstance(two, TupleOf):
         names = [name for name, _ in one.elements]
         if {name for name, _ in two.elements} == set(names):
-            return TupleOf(tuple((name, _within(one.element(name), two.element(name))) for name in names))
-    return None
+            return TupleOf(tuple((name, merged((one.element(name), two.element(name)))) for name in names))
+    return ChoiceOf(tuple(dict.fromkeys([*_options(one), *_options(two)])))
 
 
-def _within(one: StaticType, two: StaticType) -> StaticType:
-    """What is known of a part whose two sides are known; None where they part."""
-    return merged((one, two))
+def _options(kind: StaticType) -> tuple[StaticType, ...]:
+    return kind.types if isinstance(kind, ChoiceOf) else (kind,)
 
 
 def inferred(node: Node, types: Types, found: StaticType = None) -> StaticType:
@@ -59,7 +54,7 @@ def inferred(node: Node, types: Types, found: StaticType = None) -> StaticType:
     return rule([types.get(id(child)) for child in _children(node)])
 
 
-# What of several operands has the type of all of them: where these part, it has none.
+# What of several operands has the type of all of them: where these part, a choice.
 _AGREEING = frozenset({"If", "Case", "Coalesce", "Union", "Intersect"})
 
 
@@ -129,6 +124,14 @@ def _flattened(parts: list[StaticType]) -> StaticType:
     return inner if isinstance(inner, ListOf) else None
 
 
+def _expanded(parts: list[StaticType]) -> StaticType:
+    """Of a list of intervals such a list, of one interval a list of its points."""
+    kind = _first(parts)
+    if isinstance(kind, IntervalOf):
+        return ListOf(kind.point)
+    return kind if isinstance(kind, ListOf) else None
+
+
 def _indexed(parts: list[StaticType]) -> StaticType:
     kind = _first(parts)
     return "System.String" if kind == "System.String" else element_of(kind)
@@ -146,7 +149,6 @@ _RULES: Mapping[str, Callable[[list[StaticType]], StaticType]] = {
         (
             "Distinct",
             "Collapse",
-            "Expand",
             "Slice",
             "Except",
             "Predecessor",
@@ -163,6 +165,7 @@ _RULES: Mapping[str, Callable[[list[StaticType]], StaticType]] = {
     "Multiply": _product,
     "Divide": _quotient,
     "Flatten": _flattened,
+    "Expand": _expanded,
     "Indexer": _indexed,
 }
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cds_service.elm import Library, Result, load_library
+from cds_service.elm import Library, Result, Session, compile, load_library
 from cds_service.elm.operators import joins
 from tests.engine.operator_table import DATA
 from tests.engine.test_fhir import NOW, PATIENT, Record, Sets, concept
@@ -186,3 +186,27 @@ def test_a_condition_of_rows_that_do_not_match_may_fail_unseen(nested: Library) 
         f"r{n}" for n in range(1, 20)
     ]
     assert evaluated(joined(), rows, [name])[name].error is not None  # the first row's medication fails
+
+
+def test_a_key_made_with_a_parameter_is_made_anew_for_each_evaluation_of_a_session() -> None:
+    rows = [*requests(20), *medications(10), *({"resourceType": "Medication", "id": "m"} for _ in range(10))]
+    record = Record(rows)
+    session = Session(retriever=record, patient=PATIENT, now=NOW)
+    for suffix in ("-", "", "1", ""):
+        parameters = {"Suffix": suffix}
+        shared = joined().evaluate(["With parameter"], session=session, parameters=parameters)
+        alone = joined().evaluate(
+            ["With parameter"], retriever=record, patient=PATIENT, now=NOW, parameters=parameters
+        )
+        assert shared == alone, suffix
+
+
+@pytest.mark.parametrize("generates", [True, False])
+def test_what_is_kept_while_a_query_runs_is_not_yet_there_when_its_rows_are_indexed(
+    monkeypatch: pytest.MonkeyPatch, generates: bool
+) -> None:
+    monkeypatch.setattr(compile, "GENERATES", generates)
+    found = load().evaluate(
+        ["Counted by a computed key"], retriever=Record([]), patient=PATIENT, now=NOW, parameters=SUFFIX
+    )
+    assert found["Counted by a computed key"].value == [0, 1, 0, 1, 0, 0, 0, 0, 0, 0]

@@ -201,10 +201,10 @@ def _members(value: Any) -> Any:
 def _finder(scope: Scope, source: Fn, row: Slot, found: Sequence[Join]) -> Fn:
     """A closure that gives those of the source's rows that may pass, in their order.
 
-    A list is indexed when it is asked for the second time; its index lasts as long as the same list comes.
+    A list is indexed when it is asked for the second time; its index lasts as long as the same list comes, and no
+    longer than the evaluation, since a key may be made with a parameter.
     """
-    number = scope.compiler.memoised
-    scope.compiler.memoised += 1
+    number = scope.compiler.next_once()
     at = row.at
     sides = [(join.outer.fn, join.outer_keys, join.lazy) for join in found]
 
@@ -212,7 +212,9 @@ def _finder(scope: Scope, source: Fn, row: Slot, found: Sequence[Join]) -> Fn:
         items = source(ctx, env)
         if not isinstance(items, (list, tuple)) or len(items) < _WORTH_INDEXING:
             return items
-        last = ctx.calls[number]
+        last = ctx.once.get(number)
+        if last is None:
+            last = ctx.once[number] = {}
         known: bool = last.get("items") is items
         if not known:
             last["items"], last["indexes"] = items, None

@@ -25,7 +25,7 @@ from cds_service.elm.operators import joins, properties
 from cds_service.elm.operators.building import check_elements
 from cds_service.elm.operators.list import distinct
 from cds_service.elm.operators.sorting import compile_sort
-from cds_service.elm.types import ListOf, element_of
+from cds_service.elm.types import ChoiceOf, ListOf, element_of
 from cds_service.elm.values import Tuple
 
 
@@ -115,6 +115,8 @@ def _is_list(expr: Expr) -> bool | None:
     """Whether a source is a list: by its type; None where only its value tells."""
     if isinstance(expr.type, ListOf):
         return True
+    if isinstance(expr.type, ChoiceOf) and any(isinstance(kind, ListOf) for kind in expr.type.types):
+        return None
     return None if expr.type is None or expr.type == "System.Any" else False
 
 
@@ -184,11 +186,11 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | No
     test = plan.tests[0] if plan.tests else None
 
     def collect_all(ctx: Context, env: Env) -> list[Any] | None:
-        items = source(ctx, env)
-        if items is None:
-            return None
         for cell in cells:
             env[cell] = UNSET
+        items = source(ctx, env)  # a join's keys may already be kept values
+        if items is None:
+            return None
         made = []
         for item in rows(items):
             env[index] = item
@@ -200,11 +202,11 @@ def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | No
     passes = test
 
     def collect_passing(ctx: Context, env: Env) -> list[Any] | None:
-        items = source(ctx, env)
-        if items is None:
-            return None
         for cell in cells:
             env[cell] = UNSET
+        items = source(ctx, env)  # a join's keys may already be kept values
+        if items is None:
+            return None
         made = []
         for item in rows(items):
             env[index] = item
@@ -235,9 +237,9 @@ def _each_row(plan: _Plan, ctx: Context, env: Env, row: Callable[[], Any]) -> bo
             else:
                 row()
 
-    first = sources[0][0](ctx, env)
     for cell in plan.loop.cells:
         env[cell] = UNSET
+    first = sources[0][0](ctx, env)
     if first is None:
         env[sources[0][1]] = None
         return any(source(ctx, env) is not None for source, _, _ in sources[1:])
@@ -259,9 +261,9 @@ def _relationship(scope: Scope, node: Node, loop: Loop, slots: list[Slot]) -> Ex
     wanted = node["type"] == "With"
 
     def run_relationship(ctx: Context, env: Env) -> Any:
-        items = fn(ctx, env)
         for cell in cells:
             env[cell] = UNSET
+        items = fn(ctx, env)
         for item in rows(items):
             env[index] = item
             if such_that(ctx, env) is True:
@@ -365,9 +367,9 @@ def _any_row(plan: _Plan, project: Fn) -> Fn:
     lets, tests, cells = plan.lets, plan.tests, plan.loop.cells
 
     def run_any(ctx: Context, env: Env) -> Any:
-        items = source(ctx, env)
         for cell in cells:
             env[cell] = UNSET
+        items = source(ctx, env)
         for item in rows(items):
             env[index] = item
             for slot, fn in lets:

@@ -293,6 +293,15 @@ def test_a_session_sees_libraries_that_are_loaded_later() -> None:
     assert two.evaluate(None, session=session, parameters={})["It"].value is True
 
 
+def test_a_failure_is_located_in_its_own_library_of_several_that_say_the_same() -> None:
+    libraries = LibrarySet(Nothing())
+    one = define("It", {"type": "SingletonFrom", "operand": retrieve("Condition")})
+    loaded = [libraries.load([library(one, name=name)], main=name) for name in ("A", "B")]
+    record = Record(Condition=[{"resourceType": "Condition"}] * 2)
+    errors = [separate(each, record)["It"].error for each in loaded]
+    assert [error and error.library for error in errors] == ["A", "B"]
+
+
 def test_a_refused_library_leaves_the_set_as_it_was() -> None:
     libraries = LibrarySet(Nothing())
     wrong = library(
