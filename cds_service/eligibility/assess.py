@@ -224,7 +224,7 @@ def _computed(
         )
     try:
         return _from_tuple(value, blocking, record, names, as_of)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return Computed(_failed(blocking))
 
 

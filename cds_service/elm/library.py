@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, localcontext
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
+from cds_service.elm.arguments import checked
 from cds_service.elm.ports import Retriever, Terminology
 from cds_service.elm.reach import settle
 from cds_service.elm.reading import Node, Unit, link, parameter_types, read_unit
@@ -119,12 +120,16 @@ class Library:
         """
         from cds_service.elm.context import Context as Evaluation
 
+        if isinstance(defines, str):
+            raise AuthoringError("defines is a list of names, or None for all", library=self.name)
         chosen = [self._definition(name) for name in (self.defines if defines is None else defines)]
         bound = self._parameters(parameters)
         if session is not None:
             return self._results(chosen, session.context(self._compiler, bound, self._keyed))
         if retriever is None or now is None:
             raise TypeError("evaluate needs a session, or a retriever and the moment")
+        if not isinstance(now, DateTime) or len(now.parts) < 4:
+            raise AuthoringError("now is a DateTime with the time of day", library=self.name)
         context = Evaluation(
             retriever=retriever,
             terminology=self._terminology,
@@ -158,7 +163,8 @@ class Library:
             for key in (f"{library}.{name}", name):
                 if key in given:
                     used.add(key)
-                    values[slot] = _parameter(given[key])
+                    kind = self.parameter_types.get(name)
+                    values[slot] = checked(library, name, given[key], kind)
                     break
             else:
                 values[slot] = self._compiler.defaults.get(slot, UNSET)
@@ -166,10 +172,6 @@ class Library:
         if unknown:
             raise AuthoringError(f"library {self.name} has no parameter {', '.join(sorted(unknown))}")
         return values
-
-
-def _parameter(value: Any) -> Any:
-    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 @contextmanager
@@ -209,6 +211,8 @@ class LibrarySet:
     def _load(self, sources: Iterable[bytes | Mapping[str, Any]], main: str) -> Library:
         units: dict[str, Unit] = {}
         texts: dict[str, bytes] = {}
+        if isinstance(sources, (str, bytes, Mapping)):
+            raise AuthoringError("sources is a list of ELM libraries: put the one into a list")
         for source in sources:
             unit, canonical = self._as_read(source)
             if unit.key in units:

@@ -148,11 +148,16 @@ def _listed(resource: Resource, url: str) -> dict[tuple[str | None, str], Code]:
     expansion = resource.get("expansion")
     if isinstance(expansion, Mapping):
         pending = list(reversed(expansion.get("contains") or ()))
+        seen = 0
         while pending:
             each = pending.pop()
+            seen += 1
             if each.get("code") and not each.get("abstract"):
                 _add(found, each, each.get("system"), each.get("version"))
             pending.extend(reversed(each.get("contains") or ()))
+        total = expansion.get("total")
+        if (isinstance(total, int) and seen < total) or expansion.get("offset"):
+            raise AuthoringError(f"the expansion of the ValueSet {url} is a part only: give the whole of it")
         return found
     compose = resource.get("compose") or {}
     excluded: dict[tuple[str | None, str], Code] = {}

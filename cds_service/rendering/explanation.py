@@ -15,7 +15,7 @@ from cds_service.rendering.explanation_tree import TREE, ExplanationTree, Marks,
 from cds_service.rendering.text import WIDTH, block, row_lines, wrapped
 from cds_service.rendering.trial_words import words_of
 from cds_service.rendering.value_words import value_words
-from cds_service.rendering.view import row_of
+from cds_service.rendering.view import row_of, view_of
 
 __all__ = ["marks_for", "render_explanations"]
 
@@ -33,6 +33,9 @@ def render_explanations(
         lines += wrapped(
             f"{assessment.patient}, as of {assessment.as_of}: {status} [{assessment.status}]", width
         )
+        view = view_of(assessment.to_json(), words_of(trial))
+        lines += block("Warnings", view.warnings, width)
+        lines += block("Notes", view.notes, width)
         for explanation in assessment.explanations:
             lines += ["", "", *_criterion(assessment, explanation, full, marks, width)]
     return "\n".join(line.rstrip() for line in lines) + "\n"

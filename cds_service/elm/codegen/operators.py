@@ -122,13 +122,13 @@ def tuple_of(make: Any, elements: Sequence[tuple[str, Expr]]) -> Emit:
     return emit
 
 
-def concatenated(operands: Sequence[Expr]) -> Emit:
+def concatenated(operands: Sequence[Expr], joined: Callable[[Sequence[str]], str]) -> Emit:
     """The texts joined, null where one is."""
 
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
         tests = " or ".join(f"{atom} is None" for atom in atoms) or "False"
-        return w.known(f"None if {tests} else {w.constant(''.join)}(({', '.join(atoms)},))")
+        return w.known(f"None if {tests} else {w.constant(joined)}(({', '.join(atoms)},))")
 
     return emit
 

@@ -8,7 +8,7 @@ specification's text says partial matching, and has an example for either; `.*` 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -42,10 +42,14 @@ def _concatenate(scope: Scope, node: Node) -> Expr:
         parts = [fn(ctx, env) for fn in fns]
         if None in parts:
             return None
-        check_text(sum(map(len, parts)))
-        return "".join(parts)
+        return _joined(parts)
 
-    return folded(run_concatenate, operands, write.concatenated(operands))
+    return folded(run_concatenate, operands, write.concatenated(operands, _joined))
+
+
+def _joined(parts: Sequence[str]) -> str:
+    check_text(sum(map(len, parts)))
+    return "".join(parts)
 
 
 def _combine(items: Any, separator: Any = None) -> Any:
