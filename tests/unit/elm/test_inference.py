@@ -27,7 +27,9 @@ EITHER = ChoiceOf((A, B))
         ([ListOf(A), B], ChoiceOf((ListOf(A), B))),
     ],
 )
-def test_types_that_part_stay_parted_whatever_comes_after(kinds: list[StaticType], expected: StaticType) -> None:
+def test_types_that_part_stay_parted_whatever_comes_after(
+    kinds: list[StaticType], expected: StaticType
+) -> None:
     assert merged(kinds) == expected
 
 
@@ -64,6 +66,9 @@ def test_an_argument_of_unknown_type_has_the_frame_that_its_own_loops_need() -> 
         "expression": {"type": "IsNull", "operand": {"type": "OperandRef", "name": "It"}},
     }  # fmt: skip
     call = define("It", {"type": "FunctionRef", "name": "Absent", "operand": [argument]})
-    parameter = {"name": "P", "parameterTypeSpecifier": {"type": "NamedTypeSpecifier", "name": SYSTEM + "Any"}}
+    parameter = {
+        "name": "P",
+        "parameterTypeSpecifier": {"type": "NamedTypeSpecifier", "name": SYSTEM + "Any"},
+    }
     loaded = load(library(function, call, parameters=[parameter]))
     assert results(loaded, P="x")["It"].value is False
