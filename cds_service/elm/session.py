@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 from cds_service.elm.context import UNSET, Context
 from cds_service.elm.needs import Needs
 from cds_service.elm.ports import Indexed, Retriever
-from cds_service.elm.reach import Reach
+from cds_service.elm.reach import Reach, bit
 from cds_service.elm.temporal import Date, DateTime, Time
-from cds_service.elm.trace import Entry, Retrieved, Trace
+from cds_service.elm.trace import Entry, Retrieved, Summary, Trace
 from cds_service.elm.values import Tuple, _Value
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ class Shared:
         A define reads one thing after the other, and what it reads next depends on what it has read. So whatever is
         asked for here would have been asked for by its own evaluation, up to the first difference.
         """
+        if self._found is not None:
+            return self._as_found(ctx, definition, at_rest, self._found)
         outer = ctx.trace
         read: Trace = {}
         ctx.trace = read
@@ -163,6 +165,38 @@ class Shared:
         finally:
             ctx.trace = outer
         return at_rest if same else Entry(definition.name, at_rest.value, None, read)
+
+    def _as_found(self, ctx: Context, definition: Definition, at_rest: Entry, found: int) -> Entry | None:
+        """As `_as_at_rest`, where it is known which retrieves find something: none need be executed."""
+        summary = at_rest.summary
+        if summary is None:
+            summary = at_rest.summary = _summary(at_rest.trace)
+        if summary.needs is None or found & summary.needs:
+            return None
+        memo, definitions = ctx.memo, self._compiler.definitions
+        changed: Trace | None = None
+        for number, item in summary.entries:
+            entry = memo[number] or ctx.define(definitions[number])
+            if entry is not item:
+                if entry.error is not None or not _same(entry.value, item.value):
+                    return None
+                if changed is None:
+                    changed = at_rest.trace.copy()
+                changed[number] = entry
+        return at_rest if changed is None else Entry(definition.name, at_rest.value, None, changed)
+
+
+def _summary(trace: Trace) -> Summary:
+    needs = 0
+    entries = []
+    for number, item in trace.items():
+        if not isinstance(number, int):
+            return Summary(None, ())  # codes computed at run time
+        if isinstance(item, Retrieved):
+            needs |= bit(number)
+        else:
+            entries.append((number, item))
+    return Summary(needs, tuple(entries))
 
 
 class AtRest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cds_service.errors import EvaluationError
 
@@ -26,20 +26,42 @@ class Retrieved:
 
     resource_type: str
     resources: Sequence[Mapping[str, Any]]
+    identified: dict[int, Mapping[str, Any]] | None = None
+
+    def by_identity(self) -> dict[int, Mapping[str, Any]]:
+        """The resources by their identity."""
+        if self.identified is None:
+            self.identified = dict(zip(map(id, self.resources), self.resources, strict=True))
+        return self.identified
+
+
+class Summary(NamedTuple):
+    """What an entry has read, by kind: a bit for each retrieve (None: one has no number), and the defines' entries."""
+
+    needs: int | None
+    entries: tuple[tuple[int, Entry], ...]
+
+
+class Basis(NamedTuple):
+    """What an entry rests on: the resources by identity, in first-read order, and the resource types."""
+
+    resources: dict[int, Mapping[str, Any]]
+    types: frozenset[str]
 
 
 @dataclass(slots=True)
 class Entry:
     """One evaluated define: its value or its error, and what it read, in first-read order.
 
-    `basis`: what `gather` has made of that.
+    `basis`: what `gather` has made of that; `summary`: what a Session has.
     """
 
     name: str
     value: Any = None
     error: EvaluationError | None = None
     trace: Trace = field(default_factory=dict)
-    basis: tuple[tuple[Mapping[str, Any], ...], frozenset[str]] | None = None
+    basis: Basis | None = None
+    summary: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +83,44 @@ class Result:
 
 def gather(entry: Entry) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]:
     """The resources (each once, in first-read order) and the resource types that an entry rests on."""
-    if entry.basis is not None:
-        return entry.basis
+    basis = entry.basis or _basis(entry)
+    return tuple(basis.resources.values()), basis.types
+
+
+def _basis(entry: Entry) -> Basis:
+    """The basis of an entry, and of all that it has read, each once and without recursion."""
+    pending = [entry]
+    while pending:
+        top = pending[-1]
+        if top.basis is None:
+            before = len(pending)
+            for item in top.trace.values():
+                if type(item) is Entry and item.basis is None:
+                    pending.append(item)
+            if len(pending) > before:
+                continue
+            top.basis = _joined(top)
+        pending.pop()
+    assert entry.basis is not None  # noqa: S101 - the last that was made
+    return entry.basis
+
+
+def _joined(entry: Entry) -> Basis:
+    """The basis of an entry whose parts have theirs."""
     resources: dict[int, Mapping[str, Any]] = {}
     types: set[str] = set()
-    seen: set[int] = set()
-    pending: list[Entry | Retrieved] = [entry]
-    while pending:
-        item = pending.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, Retrieved):
+    alone: Basis | None = None
+    for item in entry.trace.values():
+        if type(item) is Retrieved:
             types.add(item.resource_type)
-            for resource in item.resources:
-                resources.setdefault(id(resource), resource)
+            if item.resources:
+                resources.update(item.by_identity())
         elif item.basis is not None:
-            types |= item.basis[1]
-            for resource in item.basis[0]:
-                resources.setdefault(id(resource), resource)
-        else:
-            pending.extend(reversed(item.trace.values()))
-    entry.basis = tuple(resources.values()), frozenset(types)
-    return entry.basis
+            alone = item.basis
+            types |= alone.types
+            resources.update(alone.resources)
+    if alone is not None and len(alone.resources) == len(resources) and len(alone.types) == len(types):
+        # All of it is one part's, whose order may differ.
+        if not resources or len(entry.trace) == 1:
+            return alone
+    return Basis(resources, frozenset(types))

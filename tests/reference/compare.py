@@ -149,7 +149,9 @@ def _walk(ours: Json, theirs: Json, path: str) -> Iterator[Difference]:
         for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             yield from _walk(one, other, f"{path}[{index}]")
     elif isinstance(theirs, Mapping) and theirs["$"] == "FHIR":
-        if _bare(ours) != _bare(theirs):
+        held = theirs["json"]
+        primitive = isinstance(held, Mapping) and "value" in held and not isinstance(ours, Mapping)
+        if _bare(ours) != _bare(held["value"] if primitive else held):
             yield Difference(path, ours, theirs)
     elif isinstance(theirs, Mapping) and isinstance(ours, Mapping):
         yield from _objects(ours, theirs, path)

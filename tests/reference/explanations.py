@@ -120,7 +120,7 @@ JUDGEMENTS: Final = (
         "The reference reads the digits that it finds.",
     ),
     Explanation(
-        "unreadable-integer",
+        "unreadable-number",
         "Appendix B, Type Operators, ToInteger",
         "If the input string is not formatted correctly, or cannot be interpreted as a valid Integer value, the result is null.",
         "ours",
@@ -171,6 +171,52 @@ JUDGEMENTS: Final = (
         " false otherwise.",
         "ours",
         "The reference gives null for quantities of several dimensions.",
+    ),
+    Explanation(
+        "out-of-range",
+        "Developer's Guide, Aggregate Functions",
+        "operations that cause arithmetic overflow or underflow, or otherwise cannot be performed (such as division by 0) will "
+        "result in null, rather than a run-time error.",
+        "ours",
+        "Our Decimals reach to 28 digits before they overflow, as the specification allows, and our Integers to 2^31 - 1; the "
+        "reference's numbers do not know their type, and lose their digits beyond 2^53.",
+    ),
+    Explanation(
+        "lists-of-two-lengths",
+        "Appendix B, List Operators, Equal",
+        "For list types, equality returns true if and only if the lists contain elements of the same type, have the same number of "
+        "elements, and for each element in the lists, in order, the elements are equal using equality semantics.",
+        "ours",
+        "Lists of two lengths are not equal whatever their elements; the reference gives null where some are null.",
+    ),
+    Explanation(
+        "range-in-utc",
+        "Appendix B, Arithmetic Operators, Maximum",
+        "Note that implementations may choose to represent the maximum DateTime value using a constant offset such as UTC.",
+        "both",
+        "The end of a closed null bound: ours in UTC, the reference's at the evaluation's offset.",
+    ),
+    Explanation(
+        "month-ends",
+        "Appendix H, Calculating Duration in Months",
+        "The same time of day at the immediately following calendar date of the ending calendar month, if the same calendar date of "
+        "the ending month in the ending year does not exist.",
+        "ours",
+        "Two months from 31 December end on 1 March, so that on 29 February one has passed; the reference counts two.",
+    ),
+    Explanation(
+        "negative-length",
+        "Appendix B, String Operators, Substring",
+        "If stringToSub or startIndex is null, or startIndex is out of range, the result is null.",
+        "both",
+        "What a negative length gives is not said: null in ours, an empty text in the reference.",
+    ),
+    Explanation(
+        "length-of-null",
+        "Appendix B, String Operators, Length",
+        "If the argument is null, the result is null.",
+        "ours",
+        "The reference fails where null is not cast right there.",
     ),
     Explanation(
         "sorted-as-text",

@@ -24,8 +24,11 @@ from tests.reference.trial import Compared, TrialOnBoth
 # Each amendment alone, then all together.
 _EVERY: Final = [explanation.name for explanation in AMENDMENTS]
 WAYS: Final = [*([name] for name in _EVERY), *([_EVERY] if len(_EVERY) > 1 else [])]
-_AMENDED: Final = _EVERY[0] if len(_EVERY) == 1 else "several of these"
 MINIMISED: Final = 3  # patients of a piece of work that are made small; the others are only named
+
+
+def _name(way: Sequence[str]) -> str:
+    return way[0] if len(way) == 1 else "several of these"
 
 
 @dataclass(slots=True)
@@ -116,7 +119,7 @@ class PatientFuzz:
             left = [one for one in differing if (one.library, one.define) not in names]
             for one in self.both.again(left, resources, parameters, amended) if left else ():
                 if not one.differences:
-                    names[one.library, one.define] = amended[0] if len(amended) == 1 else "several of these"
+                    names[one.library, one.define] = _name(amended)
         return names
 
     def still(
@@ -186,6 +189,7 @@ class ExpressionFuzz:
         elm, kept, refused = translated("Generated", defines, self.translator)
         resources = patient(seeds.start, self.pools, 25)
         tally.expressions, tally.refused = len(defines), len(refused)
+        ways: list[tuple[str, dict[str, Any]]] = []
         for name, (ours, theirs) in self.both.outcomes(elm, resources).items():
             if name not in kept:
                 continue
@@ -194,7 +198,12 @@ class ExpressionFuzz:
             found = compared(ours, theirs)
             tally.equal += not found
             if found:
-                self._why(elm, name, kept[name], resources, found, tally)
+                ways = ways or [(_name(way), self.both.outcomes(elm, resources, way)) for way in WAYS]
+                amended = next((by for by, outcomes in ways if not compared(*outcomes[name])), None)
+                if amended is not None:
+                    tally.explained[amended] += 1
+                else:
+                    self._why(elm, name, kept[name], resources, found, tally)
         return tally
 
     def _why(
@@ -207,11 +216,13 @@ class ExpressionFuzz:
         tally: Tally,
     ) -> None:
         part = self.both.narrowed(elm, name, resources, _EVERY)
-        reason = _AMENDED if part is None else judged(part)
+        if part is None:
+            tally.unexplained.append(f"{name}: {text}\n  differs as a whole, and in no part of it")
+            return
+        reason = judged(part)
         if reason is not None:
             tally.explained[reason] += 1
             return
-        assert part is not None
         where = "\n".join(f"    {difference}"[:800] for difference in part.differences[:3])
         whole = "\n".join(f"    {difference}"[:800] for difference in found[:2])
         tally.unexplained.append(

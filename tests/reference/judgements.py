@@ -14,10 +14,16 @@ from typing import Any, Final
 from cds_service import units
 from cds_service.elm import Date, DateTime, Interval, Quantity, Time
 from cds_service.elm.bounds import end, start
-from tests.reference.compare import differences
+from cds_service.elm.values import MAX_INTEGER
+from tests.reference.compare import STEP, differences
 from tests.reference.narrow import Part
 
 Json = Any
+_BOUND_RELATIONS: Final = (
+    "Start", "End", "Width", "Starts", "Ends", "Before", "After", "Overlaps", "OverlapsBefore", "OverlapsAfter", "Meets",
+    "MeetsBefore", "MeetsAfter", "Includes", "IncludedIn", "ProperIncludes", "ProperIncludedIn", "In", "Contains", "Equal",
+    "SameAs", "SameOrBefore", "SameOrAfter",
+)  # fmt: skip
 _SETS: Final = ("Collapse", "Except", "Union", "Intersect")
 
 
@@ -103,12 +109,16 @@ def same_quantity(part: Part) -> bool:
 
 
 def unknown_bounds(part: Part) -> bool:
-    """A set operation on an interval with a null bound."""
+    """A set operation on an interval with a null bound, or an end, width or relation of one that the reference can't tell."""
     null_bound = any(
         node.get("type") == "Interval" and any(_is_null(node.get(end_)) for end_ in ("low", "high"))
         for node in _nodes(part.node)
     )
-    return part.node["type"] in _SETS and null_bound and "value" in part.ours and "value" in part.theirs
+    if not null_bound or "value" not in part.ours or "value" not in part.theirs:
+        return False
+    if part.node["type"] in _BOUND_RELATIONS:
+        return part.theirs["value"] is None
+    return part.node["type"] in _SETS
 
 
 def _is_null(node: Any) -> bool:
@@ -166,25 +176,20 @@ def unreadable_quantity(part: Part) -> bool:
 
 
 def uncertain_arithmetic(part: Part) -> bool:
-    """Arithmetic on an uncertain duration: an uncertain number (or an error) here, null or nonsense there."""
+    """An operator on an uncertain duration: an uncertain number (or an error) here, null or nonsense there."""
     ours = _values(part)[0]
     uncertain = isinstance(ours, Mapping) and ours.get("$") == "Interval"
-    kinds = (
-        "Negate",
-        "Add",
-        "Subtract",
-        "Multiply",
-        "TruncatedDivide",
-        "Divide",
-        "Modulo",
-        "Abs",
-        "ToDecimal",
-        "ToString",
-    )
+    operands = part.node.get("operand", [])
+    given = [
+        *(operands if isinstance(operands, list) else [operands]),
+        part.node.get("startIndex"),
+        part.node.get("length"),
+    ]
     durations = any(
-        node.get("type") in ("DurationBetween", "DifferenceBetween") for node in _nodes(part.node)
+        node.get("type") in ("DurationBetween", "DifferenceBetween")
+        for node in _nodes([n for n in given if n])
     )
-    return part.node["type"] in kinds and (uncertain or _fails(part, "uncertain")) and durations
+    return durations and (uncertain or _fails(part, "uncertain", "has not the shape", "has no text"))
 
 
 def open_bounds_ignored(part: Part) -> bool:
@@ -200,9 +205,15 @@ def open_bounds_ignored(part: Part) -> bool:
 
 
 def union_with_null(part: Part) -> bool:
-    """A union with a null list, in which duplicates are left."""
+    """A union or difference with a null list, in which duplicates are left; a union of two null lists."""
     ours, theirs = _values(part)
-    if part.node["type"] != "Union" or not isinstance(ours, list) or not isinstance(theirs, list):
+    if part.node["type"] == "Union" and ours == [] and "value" in part.theirs and theirs is None:
+        return True
+    if (
+        part.node["type"] not in ("Union", "Except")
+        or not isinstance(ours, list)
+        or not isinstance(theirs, list)
+    ):
         return False
     distinct: list[Json] = []
     for item in theirs:
@@ -235,11 +246,75 @@ def time_of_day_wraps(part: Part) -> bool:
 
 
 def no_decimals(part: Part) -> bool:
-    """A Decimal's digits in a text: `4.0` here, `4` there."""
+    """A Decimal's digits in a text: `4.0` here, `4` there. The Decimal after 1.0: 1.00000001 here, 2 there. 3 ~ 2.5."""
     ours, theirs = _values(part)
+    if part.node["type"] == "Equivalent":
+        numbers = ("Quantity", "Decimal", "Integer", "Literal", "Negate")
+        return (ours, theirs) == (True, False) and all(
+            operand["type"] in numbers for operand in part.node["operand"]
+        )
+    if part.node["type"] in ("Successor", "Predecessor", "Start", "End"):
+        here, there = _number(ours), _number(theirs)
+        return here is not None and there is not None and abs(here - there) in (1 - STEP, 1 + STEP)
     if not (isinstance(ours, str) and isinstance(theirs, str)) or part.node["type"] != "ToString":
         return False
     return re.sub(r"(\d)\.0+(?!\d)", r"\1", ours) == re.sub(r"(\d)\.0+(?!\d)", r"\1", theirs)
+
+
+def _number(value: Json) -> Decimal | None:
+    if isinstance(value, Mapping) and value.get("$") == "Quantity":
+        value = value["value"]
+    return Decimal(value) if _is_number(value) else None
+
+
+def out_of_range(part: Part) -> bool:
+    """A number about the end of its type's range: one engine gives it, the other null."""
+    ours, theirs = _values(part)
+    if part.node["type"] == "Width":
+        return ours is None and _is_number(theirs) and abs(theirs) > MAX_INTEGER
+    number = _number(ours)
+    return (
+        part.node["type"] in ("Multiply", "Add", "Subtract")
+        and theirs is None
+        and number is not None
+        and abs(number) > 10**19
+    )
+
+
+def range_in_utc(part: Part) -> bool:
+    """The first or last DateTime of all, at another offset."""
+    ours, theirs = _values(part)
+    kinds = all(isinstance(value, Mapping) and value.get("$") == "DateTime" for value in (ours, theirs))
+    return (
+        part.node["type"] in ("Start", "End")
+        and kinds
+        and ours["parts"] == theirs["parts"]
+        and ours["parts"][0] in (1, 9999)
+    )
+
+
+def month_ends(part: Part) -> bool:
+    """Months from a day that the last month does not have: one less here."""
+    ours, theirs = _values(part)
+    months = part.node["type"] == "DurationBetween" and part.node.get("precision") in ("Month", "Year")
+    return months and _is_number(ours) and _is_number(theirs) and abs(theirs) - abs(ours) == 1
+
+
+def negative_length(part: Part) -> bool:
+    """A part of a text of negative length."""
+    return part.node["type"] == "Substring" and _values(part) == (None, "")
+
+
+def lists_of_two_lengths(part: Part) -> bool:
+    """Equality of lists of which one is longer."""
+    return (
+        part.node["type"] == "Equal" and _values(part) == (False, None) and _is_list(part.node["operand"][0])
+    )
+
+
+def _is_list(node: Mapping[str, Any]) -> bool:
+    kind = (node.get("resultTypeSpecifier") or {}).get("type")
+    return kind == "ListTypeSpecifier" or node.get("type") == "List"
 
 
 def equivalence_is_known(part: Part) -> bool:
@@ -248,10 +323,10 @@ def equivalence_is_known(part: Part) -> bool:
     return part.node["type"] == "Equivalent" and isinstance(ours, bool) and theirs is None
 
 
-def unreadable_integer(part: Part) -> bool:
-    """A text that is no integer: null here, the integer that it begins with there."""
+def unreadable_number(part: Part) -> bool:
+    """A text that is no number: null here, the number that it begins with there."""
     ours, theirs = _values(part)
-    return part.node["type"] == "ToInteger" and ours is None and isinstance(theirs, int)
+    return part.node["type"] in ("ToInteger", "ToDecimal") and ours is None and _is_number(theirs)
 
 
 def sorted_as_text(part: Part) -> bool:
@@ -273,6 +348,12 @@ def sorted_as_text(part: Part) -> bool:
     return dated and not left
 
 
+def length_of_null(part: Part) -> bool:
+    """The length of a null whose type the reference can't tell: it fails."""
+    failing = "reading 'type'" in str(part.theirs.get("error"))
+    return part.node["type"] == "Length" and failing and part.ours.get("value", 1) in (None, 0)
+
+
 RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "interval-checked": interval_checked,
     "components-checked": components_checked,
@@ -289,6 +370,12 @@ RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "time-of-day-wraps": time_of_day_wraps,
     "no-decimals": no_decimals,
     "equivalence-is-known": equivalence_is_known,
-    "unreadable-integer": unreadable_integer,
+    "unreadable-number": unreadable_number,
     "sorted-as-text": sorted_as_text,
+    "out-of-range": out_of_range,
+    "lists-of-two-lengths": lists_of_two_lengths,
+    "range-in-utc": range_in_utc,
+    "month-ends": month_ends,
+    "negative-length": negative_length,
+    "length-of-null": length_of_null,
 }

@@ -34,12 +34,21 @@ class Rows:
     cells: Sequence[int]
 
 
-def collected(rows: Rows, project: Expr) -> Emit:
-    """The projection of each row that passes, in order; null where all sources are."""
+def collected(rows: Rows, project: Expr, room: Callable[[list[Any]], None]) -> Emit:
+    """The projection of each row that passes, in order; null where all sources are.
+
+    `room` raises where one more would be too many; several sources multiply.
+    """
 
     def emit(w: Writer) -> str:
         made = w.set("[]")
-        first = _each(w, rows, lambda: w.line(f"{made}.append({w.value(project)})"))
+
+        def add() -> None:
+            if len(rows.sources) > 1:
+                w.line(f"{w.constant(room)}({made})")
+            w.line(f"{made}.append({w.value(project)})")
+
+        first = _each(w, rows, add)
         _without_sources(w, rows, first, made)
         return made
 

@@ -145,6 +145,8 @@ def _squares(values: list[Decimal]) -> Decimal:
 
 def _geometric_mean(values: list[Decimal]) -> Any:
     """GeometricMean(argument List<Decimal>) Decimal: the nth root of the product."""
+    if len(values) == 1:
+        return values[0]
     product = reduce(lambda one, two: one * two, values)
     return None if product < 0 else product ** (Decimal(1) / len(values))
 

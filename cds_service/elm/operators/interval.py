@@ -123,12 +123,22 @@ def _includes(points: Points) -> Relation:
 
 
 def contains(points: Points, interval: Interval, point: Any) -> Truth:
-    """contains *precision* (argument Interval<T>, point T) Boolean: a closed null bound holds for every point."""
+    """contains *precision* (argument Interval<T>, point T) Boolean: a closed null bound holds for every point.
+
+    "For open interval boundaries, exclusive comparison operators are used": at a precision this is not the same as
+    up to the last point before the bound.
+    """
     low, high = start(interval, bounds.type_name(point)), end(interval, bounds.type_name(point))
-    return both(
-        True if low is None and interval.low is None and interval.low_closed else points.most(low, point),
-        True if high is None and interval.high is None and interval.high_closed else points.most(point, high),
+    above = True if low is None and interval.low is None and interval.low_closed else points.most(low, point)
+    below = (
+        True if high is None and interval.high is None and interval.high_closed else points.most(point, high)
     )
+    if points.precision is not None:
+        if not interval.low_closed and interval.low is not None:
+            above = points.less(interval.low, point)
+        if not interval.high_closed and interval.high is not None:
+            below = points.less(point, interval.high)
+    return both(above, below)
 
 
 def _proper_includes(points: Points) -> Relation:

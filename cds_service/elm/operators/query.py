@@ -167,12 +167,16 @@ def _collector(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] |
         made: list[Any] = []
 
         def add() -> None:
-            check_elements(len(made) + 1)  # several sources multiply
+            _room(made)
             made.append(project(ctx, env))
 
         return made if _each_row(plan, ctx, env, add) else None
 
     return collect
+
+
+def _room(made: list[Any]) -> None:
+    check_elements(len(made) + 1)
 
 
 def _simple(plan: _Plan, project: Fn) -> Callable[[Context, Env], list[Any] | None]:
@@ -280,7 +284,7 @@ def _returned(scope: Scope, node: Node, sources: Sequence[tuple[Expr, Slot]], pl
     order = compile_sort(scope, node["sort"], kind, plan.loop) if node.get("sort") else None
     is_listed = None if single or lists else _told_by_values(scope, plan)
     collect = _collector(plan, each.fn)
-    emit = write.collected(plan.written, each)
+    emit = write.collected(plan.written, each, _room)
     if lists and not unique and order is None:
         return Expr(collect, ListOf(kind), emit=emit)
 
