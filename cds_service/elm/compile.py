@@ -303,6 +303,11 @@ class Compiler:
         return self._needs.setdefault(need, -1 - len(self._needs))
 
     @property
+    def needed(self) -> int:
+        """How many retrieves have been numbered."""
+        return len(self._needs)
+
+    @property
     def needs(self) -> list[RetrieveNeed]:
         """What has been numbered, -1 first."""
         return list(self._needs)

@@ -83,7 +83,6 @@ class Shared:
     def __init__(self, compiler: Compiler, rest: Rest | None) -> None:
         self.retrieved: dict[Any, Retrieved] = {}
         self._compiler = compiler
-        self._known = -1
         self._found: int | None = None
         self._needs: Sequence[RetrieveNeed] = ()
         self._rest = rest
@@ -93,12 +92,15 @@ class Shared:
 
     def look(self, retriever: Retriever, patient: Mapping[str, Any] | None) -> None:
         """Note which retrieves find something, where the retriever can tell; anew where libraries were loaded since."""
-        if self._rest is None or self._known == len(self._compiler.definitions):
+        if self._rest is None or len(self._needs) == self._compiler.needed:
             return
-        self._known = len(self._compiler.definitions)
         self._needs = self._compiler.needs
+        self._found = None
         if isinstance(retriever, Indexed):
-            self._found = self._rest.needs(retriever).found(retriever, patient)
+            try:
+                self._found = self._rest.needs(retriever).found(retriever, patient)
+            except Exception:
+                return  # the evaluations that ask for what fails will say so
 
     def calls(self, keys: Sequence[Hashable], called: Sequence[Definition]) -> list[dict[Any, Any]]:
         """The remembered calls by function; a function that reaches parameters has its own for each of their values."""

@@ -23,7 +23,7 @@ from cds_service.elm.operators.list import (
     proper_all,
     proper_member,
 )
-from cds_service.elm.types import IntervalOf, ListOf, system
+from cds_service.elm.types import ChoiceOf, IntervalOf, ListOf, StaticType, system
 
 
 def _precision(node: Node) -> str | None:
@@ -84,6 +84,14 @@ def _contains(proper: bool) -> Builder:
     return build
 
 
+def _is_part(kind: StaticType) -> bool:
+    """Whether a type is that of points or elements for certain, not of intervals or lists."""
+    options = kind.types if isinstance(kind, ChoiceOf) else (kind,)
+    return not any(
+        option in (None, "System.Any") or isinstance(option, (ListOf, IntervalOf)) for option in options
+    )
+
+
 def _inclusion(kind: str) -> Builder:
     """includes, included in, and proper: of lists or intervals; a point or element on one side is membership."""
     proper = kind.startswith("Proper")
@@ -93,12 +101,7 @@ def _inclusion(kind: str) -> Builder:
     def build(scope: Scope, node: Node) -> Expr:
         left, right = scope.operands(node)
         outer, inner = (right, left) if swapped else (left, right)
-        container = isinstance(outer.type, (ListOf, IntervalOf))
-        if (
-            container
-            and inner.type not in (None, "System.Any")
-            and not isinstance(inner.type, (ListOf, IntervalOf))
-        ):
+        if isinstance(outer.type, (ListOf, IntervalOf)) and _is_part(inner.type):
             return _membership(scope, node, inner, outer, proper)
         relation = interval.relation("ProperIncludes" if proper else "Includes", _precision(node))
         one, two = outer.fn, inner.fn

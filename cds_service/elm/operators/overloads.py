@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cds_service.elm import fhir_model
-from cds_service.elm.codegen import elements as write
+from cds_service.elm.codegen import operators as write
 from cds_service.elm.compile import DataError, Definition, Expr, Node, Scope
 from cds_service.elm.context import Context, Env
 from cds_service.elm.operators.type import has_type
@@ -118,9 +118,10 @@ def _changed(operand: Expr, change: Callable[[Any], Any], kind: StaticType) -> E
         run_changed,
         kind,
         reads=operand.reads,
+        cost=operand.cost,
         touches=operand.touches,
         place=operand.place,
-        emit=None if operand.emit is None else write.applied(operand.emit, change),
+        emit=write.direct(change, [operand]),
     )
 
 

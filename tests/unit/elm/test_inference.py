@@ -6,7 +6,7 @@ import pytest
 
 from cds_service.elm.inference import inferred, merged
 from cds_service.elm.types import ChoiceOf, IntervalOf, ListOf, StaticType, TupleOf
-from tests.unit.elm.nodes import Node, evaluated, integer
+from tests.unit.elm.nodes import SYSTEM, Node, define, evaluated, integer, library, load, results
 
 A, B = "FHIR.Condition", "FHIR.Procedure"
 EITHER = ChoiceOf((A, B))
@@ -27,7 +27,9 @@ EITHER = ChoiceOf((A, B))
         ([ListOf(A), B], ChoiceOf((ListOf(A), B))),
     ],
 )
-def test_types_that_part_stay_parted_whatever_comes_after(kinds: list[StaticType], expected: StaticType) -> None:
+def test_types_that_part_stay_parted_whatever_comes_after(
+    kinds: list[StaticType], expected: StaticType
+) -> None:
     assert merged(kinds) == expected
 
 
@@ -51,3 +53,22 @@ def test_an_expanded_interval_is_a_list() -> None:
         "return": {"expression": row},
     }  # fmt: skip
     assert evaluated(query).value == [2, 3, 4, 5]
+
+
+def test_an_argument_of_unknown_type_has_the_frame_that_its_own_loops_need() -> None:
+    items = {"type": "List", "element": [{"type": "ParameterRef", "name": "P"}]}
+    either = {"type": "Coalesce", "operand": [{"type": "Total"}, {"type": "Current"}]}
+    argument = {"type": "Aggregate", "source": items, "iteration": either}
+    element = {"type": "NamedTypeSpecifier", "name": "{http://hl7.org/fhir}string"}
+    function = {
+        "type": "FunctionDef", "name": "Absent", "context": "Patient",
+        "operand": [{"name": "It", "operandTypeSpecifier": element}],
+        "expression": {"type": "IsNull", "operand": {"type": "OperandRef", "name": "It"}},
+    }  # fmt: skip
+    call = define("It", {"type": "FunctionRef", "name": "Absent", "operand": [argument]})
+    parameter = {
+        "name": "P",
+        "parameterTypeSpecifier": {"type": "NamedTypeSpecifier", "name": SYSTEM + "Any"},
+    }
+    loaded = load(library(function, call, parameters=[parameter]))
+    assert results(loaded, P="x")["It"].value is False

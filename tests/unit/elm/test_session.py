@@ -293,6 +293,18 @@ def test_a_session_sees_libraries_that_are_loaded_later() -> None:
     assert two.evaluate(None, session=session, parameters={})["It"].value is True
 
 
+def test_a_retriever_that_fails_makes_the_define_fail_and_not_the_evaluation() -> None:
+    class Broken(IndexedRecord):
+        def retrieve(self, *_: Any) -> Any:
+            raise OSError
+
+    loaded = load(library(define("Sick", exists(retrieve("Condition"))), define("One", integer(1))))
+    session = Session(retriever=Broken(), patient=None, now=NOW, at_rest=AtRest(now=NOW))
+    found = loaded.evaluate(None, session=session, parameters={})
+    assert found["Sick"].error is not None
+    assert found["One"].value == 1
+
+
 def test_a_failure_is_located_in_its_own_library_of_several_that_say_the_same() -> None:
     libraries = LibrarySet(Nothing())
     one = define("It", {"type": "SingletonFrom", "operand": retrieve("Condition")})
