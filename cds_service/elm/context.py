@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cds_service.elm.ports import Retriever, Terminology
+from cds_service.elm.ports import Alike, Retriever, Terminology
 from cds_service.elm.temporal import DateTime
 from cds_service.elm.trace import Entry, Retrieved, Trace
 from cds_service.elm.values import Code
@@ -35,6 +35,7 @@ class Context:
 
     __slots__ = (
         "_locate",
+        "alike",
         "calls",
         "keys",
         "memo",
@@ -66,6 +67,7 @@ class Context:
         shared: Kept | None = None,
     ) -> None:
         self.retriever = retriever
+        self.alike: Mapping[int, int] = retriever.alike if isinstance(retriever, Alike) else {}
         self.terminology = terminology
         self.patient = patient
         self.parameters = parameters

@@ -40,6 +40,17 @@ class Indexed(Protocol):
 
 
 @runtime_checkable
+class Alike(Protocol):
+    """What a Retriever may offer besides: to say which concepts of the record's resources have the same content, so
+    that what reads nothing else is worked out once."""
+
+    @property
+    def alike(self) -> Mapping[int, int]:
+        """The `id` of a concept by the `id` of another of the same JSON; both stay in the record. It may grow."""
+        ...
+
+
+@runtime_checkable
 class RetrieverOfAll(Protocol):
     """What a Retriever may offer besides: the resources of other patients, for retrieves in the Unfiltered context and
     in a related one (`["Mother" -> Observation]`). Without it such a retrieve fails."""

@@ -43,9 +43,9 @@ class Summary(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """What an entry rests on: the resources by identity, in first-read order, and the resource types."""
+    """What an entry rests on: the retrieves that found something, in first-read order, and the resource types."""
 
-    resources: dict[int, Mapping[str, Any]]
+    retrieved: dict[int, Retrieved]  # by identity
     types: frozenset[str]
 
 
@@ -84,7 +84,10 @@ class Result:
 def gather(entry: Entry) -> tuple[tuple[Mapping[str, Any], ...], frozenset[str]]:
     """The resources (each once, in first-read order) and the resource types that an entry rests on."""
     basis = entry.basis or _basis(entry)
-    return tuple(basis.resources.values()), basis.types
+    resources: dict[int, Mapping[str, Any]] = {}
+    for retrieved in basis.retrieved.values():
+        resources.update(retrieved.by_identity())
+    return tuple(resources.values()), basis.types
 
 
 def _basis(entry: Entry) -> Basis:
@@ -92,35 +95,30 @@ def _basis(entry: Entry) -> Basis:
     pending = [entry]
     while pending:
         top = pending[-1]
-        if top.basis is None:
-            before = len(pending)
-            for item in top.trace.values():
-                if type(item) is Entry and item.basis is None:
-                    pending.append(item)
-            if len(pending) > before:
-                continue
-            top.basis = _joined(top)
-        pending.pop()
+        if top.basis is None and not _join(top):
+            pending += [p for p in top.trace.values() if type(p) is Entry and p.basis is None]
+        else:
+            pending.pop()
     assert entry.basis is not None  # noqa: S101 - the last that was made
     return entry.basis
 
 
-def _joined(entry: Entry) -> Basis:
-    """The basis of an entry whose parts have theirs."""
-    resources: dict[int, Mapping[str, Any]] = {}
+def _join(entry: Entry) -> bool:
+    """Give an entry its basis, of those of its parts; False where a part has none yet."""
+    retrieved: dict[int, Retrieved] = {}
     types: set[str] = set()
-    alone: Basis | None = None
+    only = None
     for item in entry.trace.values():
-        if type(item) is Retrieved:
+        if isinstance(item, Retrieved):
             types.add(item.resource_type)
             if item.resources:
-                resources.update(item.by_identity())
-        elif item.basis is not None:
-            alone = item.basis
-            types |= alone.types
-            resources.update(alone.resources)
-    if alone is not None and len(alone.resources) == len(resources) and len(alone.types) == len(types):
-        # All of it is one part's, whose order may differ.
-        if not resources or len(entry.trace) == 1:
-            return alone
-    return Basis(resources, frozenset(types))
+                retrieved[id(item)] = item
+            continue
+        only = item.basis
+        if only is None:
+            return False
+        types |= only.types
+        if only.retrieved:
+            retrieved.update(only.retrieved)
+    entry.basis = only if only is not None and len(entry.trace) == 1 else Basis(retrieved, frozenset(types))
+    return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from cds_service.elm.temporal import Date, DateTime, Time
 
@@ -281,20 +281,23 @@ def plain(value: Any) -> Any:
     pending: list[Any] = [value]
     while pending:
         item = pending[-1]
-        parts = item if type(item) is list else item.values()
-        inner = [
-            part for part in parts if (type(part) is list or type(part) is Tuple) and id(part) not in made
-        ]
-        if inner:
-            pending += inner
+        if id(item) in made:
+            pending.pop()
             continue
-        pending.pop()
-        if type(item) is list:
-            made[id(item)] = [made[id(part)] if id(part) in made else _plain_leaf(part) for part in item]
-        else:
-            made[id(item)] = {
-                name: made[id(part)] if id(part) in made else _plain_leaf(part) for name, part in item.items()
-            }
+        before = len(pending)
+        parts: list[Any] = []
+        for part in item if type(item) is list else item.values():
+            kind = type(part)
+            if kind is list or kind is Tuple:
+                copy = made.get(id(part))
+                if copy is None:
+                    pending.append(part)
+                parts.append(copy)
+            else:
+                parts.append(_plain_leaf(part) if kind in _WRAPPERS else part)
+        if len(pending) == before:
+            pending.pop()
+            made[id(item)] = parts if type(item) is list else dict(zip(item, parts, strict=True))
     return made[id(value)]
 
 
@@ -304,6 +307,9 @@ def _plain_leaf(value: Any) -> Any:
     if type(value) is Shell and "value" in value:
         return value["value"]
     return Interval(value.low, value.high) if type(value) is Uncertainty else value
+
+
+_WRAPPERS: Final = frozenset((Typed, Shell, Uncertainty))
 
 
 def is_json_object(value: Any) -> bool:

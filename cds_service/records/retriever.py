@@ -1,7 +1,7 @@
 """The engine's view of a record: resources by type, and by a code or value set of one of their elements.
 
-The index of a (type, element) is built when it is first asked for: one pass over the resources, one look-up a
-different coding. Codes are compared by system and code alone. Errors: a value set that doesn't exist raises
+The index of a (type, element) is built when it is first asked for: one pass over the resources, one look-up for each
+different concept. Codes are compared by system and code alone. Errors: a value set that doesn't exist raises
 AuthoringError (it is asked for at load); nothing in a resource raises.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from cds_service.elm.values import Code
 from cds_service.errors import AuthoringError
@@ -18,7 +20,7 @@ from cds_service.terminology.value_sets import ValueSets
 
 Resource = dict[str, Any]
 # The places in the record's list of a type, by value set name and by (system, code as it is matched): those of each
-# coding apart, since most are of one.
+# concept apart, since most are of one.
 _Index = dict[Hashable, list[list[int]]]
 
 
@@ -29,6 +31,7 @@ class RecordRetriever:
         self._record = record
         self._value_sets = value_sets
         self._indices: dict[tuple[str, str], _Index] = {}
+        self.alike: dict[int, int] = {}  # concepts of the same JSON, by identity (`elm.Alike`)
 
     def retrieve(
         self, resource_type: str, code_path: str | None, codes: Sequence[Code] | None, value_set: str | None
@@ -67,23 +70,40 @@ class RecordRetriever:
         return index
 
     def _indexed(self, resource_type: str, path: str) -> _Index:
-        codings: dict[tuple[str | None, str], list[int]] = {}
+        index: _Index = {}
+        groups: dict[bytes, tuple[Resource, list[int]]] = {}
+        alike = self.alike
         for place, resource in enumerate(self._record.of_type(resource_type)):
             concept = resource.get(path)
-            plain = concept.get("coding") if type(concept) is dict else None
-            for coding in _coded(plain) if type(plain) is list else codes_at(resource, path):
-                places = codings.get(coding)
-                if places is None:
-                    codings[coding] = [place]
-                elif places[-1] != place:
-                    places.append(place)
-        index: _Index = {}
-        sets_of = self._value_sets.sets_of
-        for (system, code), places in codings.items():
-            index.setdefault((system, match_key(system or "", code)), []).append(places)
-            for name in sets_of(system, code):
-                index.setdefault(name, []).append(places)
+            content = _content(concept) if type(concept) is dict else None
+            if concept is None or content is None:
+                self._enter(index, codes_at(resource, path), [place])
+                continue
+            group = groups.get(content)
+            if group is None:
+                groups[content] = (concept, [place])
+            else:
+                group[1].append(place)
+                alike[id(concept)] = id(group[0])
+        for concept, places in groups.values():
+            codings = concept.get("coding")
+            self._enter(index, _coded(codings if type(codings) is list else (concept,)), places)
         return index
+
+    def _enter(self, index: _Index, codings: Iterable[tuple[str | None, str]], places: list[int]) -> None:
+        """Enter the places of resources that have these codings."""
+        for system, code in dict.fromkeys(codings):
+            index.setdefault((system, match_key(system or "", code)), []).append(places)
+            for name in self._value_sets.sets_of(system, code):
+                index.setdefault(name, []).append(places)
+
+
+def _content(concept: Resource) -> bytes | None:
+    """The JSON of a concept; None of what can't be written."""
+    try:
+        return orjson.dumps(concept)
+    except orjson.JSONEncodeError:
+        return None
 
 
 def codes_at(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str | None, str]]:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds_service.elm import Library, compile, load_library
-from cds_service.elm.operators import fhirhelpers, functions
+from cds_service.elm.operators import alike, fhirhelpers, functions
 from tests.engine import test_fhir
 from tests.engine.test_fhir import NOW, PARAMETERS, PATIENT, RESOURCES, Record
 
@@ -22,6 +22,7 @@ def plain() -> Library:
         patch.setattr(compile, "GENERATES", False)
         patch.setattr(compile, "_WORTH_KEEPING", 10**9)
         patch.setattr(functions, "_WORTH_REMEMBERING", 10**9)
+        patch.setattr(alike, "_WORTH_SHARING", 10**9)
         patch.setattr(functions, "_is_accessor", lambda definition: False)
         patch.setattr(fhirhelpers, "native", lambda *_: None)
         patch.setattr(fhirhelpers, "codings_of", lambda *_: None)

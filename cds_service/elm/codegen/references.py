@@ -75,8 +75,38 @@ def called(definition: Definition, operands: Sequence[Expr]) -> Emit:
     return emit
 
 
-def remembered(definition: Definition, operands: Sequence[Expr], by_value: Sequence[bool], memo: int) -> Emit:
-    """A call whose result is remembered during the evaluation, by its operands' values or identities."""
+def alike(w: Writer, atom: str, path: str) -> str:
+    """The identity of a concept that is like the one at this element of a JSON object ('': of the object itself)."""
+    concept = atom
+    if path:
+        concept = w.known(f"{atom}.get({w.constant(path)}) if type({atom}) is {w.constant(dict)} else {atom}")
+    number = w.set(f"id({concept})")
+    return w.set(f"ctx.alike.get({number}, {number})")
+
+
+def shared(condition: Expr, slot: int, path: str, memo: int) -> Emit:
+    """A condition whose result is remembered during the evaluation, by the concept that it reads of its row."""
+
+    def emit(w: Writer) -> str:
+        row = w.slot(slot)
+        key = alike(w, row, path)
+        calls = w.set(f"ctx.calls[{memo}]")
+        found = w.set(f"{calls}.get({key})")
+        with w.block(f"if {found} is None:"):
+            assert condition.emit is not None  # noqa: S101 - else there is no such condition
+            w.line(f"{found} = {calls}[{key}] = ({condition.emit(w)}, {row})")
+        return w.set(f"{found}[0]")
+
+    return emit
+
+
+def remembered(
+    definition: Definition, operands: Sequence[Expr], by_value: Sequence[bool], memo: int, path: str | None
+) -> Emit:
+    """A call whose result is remembered during the evaluation, by its operands' values or identities.
+
+    `path`: by the concept at this element of its one operand (`alike`); None: it isn't.
+    """
 
     def emit(w: Writer) -> str:
         atoms = [w.value(operand) for operand in operands]
@@ -89,7 +119,10 @@ def remembered(definition: Definition, operands: Sequence[Expr], by_value: Seque
         before = w.recall(what)
         if before is not None:
             return before
-        key = w.set(parts[0] if len(parts) == 1 else f"({', '.join(parts)})")
+        if path is not None:
+            key = alike(w, atoms[0], path)
+        else:
+            key = w.set(parts[0] if len(parts) == 1 else f"({', '.join(parts)})")
         calls = w.set(f"ctx.calls[{memo}]")
         found = w.set(f"{calls}.get({key})")
         with w.block(f"if {found} is None:"):

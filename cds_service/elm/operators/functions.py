@@ -15,7 +15,7 @@ from cds_service.elm import fhir_model
 from cds_service.elm.codegen import references as write
 from cds_service.elm.compile import Builder, Definition, Expr, Node, Scope
 from cds_service.elm.context import Context, Env, Fn
-from cds_service.elm.operators import fhirhelpers, overloads, properties
+from cds_service.elm.operators import alike, fhirhelpers, overloads, properties
 from cds_service.elm.operators.references import allowed, library_of, unfiltered
 from cds_service.elm.types import (
     ChoiceOf,
@@ -61,11 +61,13 @@ def _function_ref(scope: Scope, node: Node) -> Expr:
     fns = [operand.fn for operand in operands]
     # The body and frame of the definition are final here: a function is compiled before its first caller.
     body, size = definition.fn, definition.frame_size
-    keys = _memo_keys(definition, operands)
+    path = alike.shared_function(scope, definition)
+    keys = _memo_keys(definition, operands) if path is None else [False]
     scope.compiler.weigh(definition.cost if keys is None else _LOOK_UP)
     if keys is not None:
         fn = _remembered(scope, definition, fns, keys)
-        return Expr(fn, definition.type, emit=write.remembered(definition, operands, keys, definition.memo))
+        emit = write.remembered(definition, operands, keys, definition.memo, path)
+        return Expr(fn, definition.type, emit=emit)
     return Expr(_call(fns, body, size), definition.type, emit=write.called(definition, operands))
 
 

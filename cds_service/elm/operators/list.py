@@ -54,6 +54,8 @@ def _bucket(value: Any) -> Hashable:
     if kind is Typed:
         value = value.value
         kind = type(value)
+    if kind is dict:
+        return _named(value)
     if kind is str or kind is bool:
         return (kind, value)
     if kind is int or kind is Decimal or kind is float:
@@ -62,25 +64,35 @@ def _bucket(value: Any) -> Hashable:
         parts = ((name, None if item is None else _bucket(item)) for name, item in value.items())
         return tuple(sorted(parts))  # the names differ, so that the buckets are not compared
     if isinstance(value, dict):
-        identity = (value.get("resourceType"), value.get("id"), len(value))
-        return identity if isinstance(identity[0], _ATOMS) and isinstance(identity[1], _ATOMS) else "dict"
+        return _named(value)
     if kind is Code:
         return (value.code, value.system)
     return kind.__name__
 
 
-def distinct(items: Iterable[Any]) -> list[Any]:
-    """distinct(argument List<T>) List<T>."""
+def _named(value: dict[str, Any]) -> Hashable:
+    """The bucket of a JSON object: a resource's type and id, and how many elements it has."""
+    kind, name = value.get("resourceType"), value.get("id")
+    plain = (kind is None or type(kind) is str) and (name is None or type(name) is str)
+    if plain or (isinstance(kind, _ATOMS) and isinstance(name, _ATOMS)):
+        return (kind, name, len(value))
+    return "dict"
+
+
+def distinct(items: Iterable[Any], besides: Lookup | None = None) -> list[Any]:
+    """distinct(argument List<T>) List<T>; without those elements that are certainly `besides`."""
     result: list[Any] = []
     buckets: dict[Hashable, list[Any]] = {}
     null = False
     for item in items:
         if item is None:
-            if not null:
+            if not null and not (besides is not None and besides.null):
                 null = True
                 result.append(None)
             continue
         key = _bucket(item)
+        if besides is not None and besides.has(item, key):
+            continue
         bucket = buckets.get(key)
         if bucket is None:
             buckets[key] = [item]
@@ -107,11 +119,11 @@ class Lookup:
         else:
             self.buckets.setdefault(_bucket(item), []).append(item)
 
-    def has(self, item: Any) -> bool:
-        """Whether the list has an element that is certainly equal."""
+    def has(self, item: Any, key: Hashable = None) -> bool:
+        """Whether the list has an element that is certainly equal. `key`: the item's bucket, where it is known."""
         if item is None:
             return self.null
-        bucket = self.buckets.get(_bucket(item))
+        bucket = self.buckets.get(_bucket(item) if key is None else key)
         if bucket is None:
             return False
         return any(item is other or compare.equal(item, other) for other in bucket)
@@ -134,8 +146,7 @@ def list_except(one: Any, two: Any) -> Any:
     """except(left List<T>, right List<T>) List<T>."""
     if one is None:
         return None
-    lookup = Lookup(two or ())
-    return distinct(item for item in one if not lookup.has(item))
+    return distinct(one, Lookup(two) if two else None)
 
 
 def includes_all(one: Any, two: Any) -> Truth:

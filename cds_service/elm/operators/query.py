@@ -21,7 +21,7 @@ from cds_service.elm.codegen import operators as write_operators
 from cds_service.elm.codegen import queries as write
 from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local, local_expr
 from cds_service.elm.context import UNSET, Context, Env, Fn
-from cds_service.elm.operators import joins, properties
+from cds_service.elm.operators import alike, joins, properties
 from cds_service.elm.operators.building import check_elements
 from cds_service.elm.operators.list import distinct
 from cds_service.elm.operators.sorting import compile_sort
@@ -57,7 +57,11 @@ def _planned(scope: Scope, node: Node) -> tuple[Scope, list[tuple[Expr, Slot]], 
         tests.append(_relationship(scope, relationship, loop, slots))
     drawn = [expr for expr, _ in sources]
     if node.get("where"):
-        tests.append(scope.expr(node["where"]))
+        condition = scope.expr(node["where"])
+        if len(sources) == 1:
+            alias = node["source"][0]["alias"]
+            condition = alike.shared_condition(scope, node["where"], condition, sources[0][1], alias)
+        tests.append(condition)
         drawn = _joined(around, scope, node, sources)
     rows = [
         write.Source(expr, slot.at, _rows_of(expr)) for expr, (_, slot) in zip(drawn, sources, strict=True)

@@ -53,6 +53,23 @@ def test_by_code_in_the_record_s_order() -> None:
     assert retrieve("Condition", codes=[Code("G12.21", systems.ICD10CM)]) == ["c"]
 
 
+def test_concepts_are_alike_only_where_all_of_their_content_is() -> None:
+    one, same, shown, said = (
+        observation("1742-6", id=name, code={"coding": [{**concept("1742-6")["coding"][0], **more}], **text})
+        for name, more, text in (
+            ("1", {}, {}),
+            ("2", {}, {}),
+            ("3", {"display": "other words"}, {}),
+            ("4", {}, {"text": "words"}),
+        )
+    )
+    record = normalised(one, same, shown, said)
+    retriever = RecordRetriever(record, VALUE_SETS)
+    found = retriever.retrieve("Observation", "code", [Code("1742-6", systems.LOINC)], None)
+    assert [r["id"] for r in found] == ["1", "2", "3", "4"]
+    assert retriever.alike == {id(found[1]["code"]): id(found[0]["code"])}
+
+
 @pytest.mark.parametrize(
     ("resource", "path", "expected"),
     [
