@@ -97,9 +97,10 @@ def run_measure(
         results = runner.ours(patient)
         row.milliseconds += (time.process_time() - began) * 1000
         ours = {name: outcome(result) for name, result in results.items()}
-        amended = amendments_of(runner, patient, _differing(ours, theirs))
+        names, amended = amendments_of(runner, patient, _differing(ours, theirs))
         for name, one in ours.items():
-            _judge(row, measure.main.name, patient, name, one, theirs.get(name), amended.get(name))
+            others = [theirs.get(name), *([amended[name]] if name in amended else [])]
+            _judge(row, measure.main.name, patient, name, one, others, names.get(name))
     return row
 
 
@@ -111,14 +112,16 @@ def _differing(
 
 def amendments_of(
     runner: Runner, patient: contents.TestPatient, differing: Mapping[str, Mapping[str, Any]]
-) -> dict[str, str]:
-    """By define, the explained difference with an amendment under which the engines agree, or that it needs several."""
+) -> tuple[dict[str, str], dict[str, Mapping[str, Any]]]:
+    """By define, the explained difference with an amendment under which the engines agree, or that it needs several; and
+    what the reference makes of the others under all of them."""
     found: dict[str, str] = {}
+    theirs: Mapping[str, Mapping[str, Any]] = {}
     for name, amended in WAYS:
         left = {define: one for define, one in differing.items() if define not in found}
         theirs = runner.theirs(patient, [*left], amended) if left else {}
         found.update({define: name for define, one in left.items() if not compared(one, theirs[define])})
-    return found
+    return found, {define: one for define, one in theirs.items() if define not in found}
 
 
 def _judge(
@@ -127,25 +130,30 @@ def _judge(
     patient: contents.TestPatient,
     name: str,
     ours: Mapping[str, Any],
-    other: Mapping[str, Any] | None,
+    others: Sequence[Mapping[str, Any] | None],
     amended: str | None,
 ) -> None:
+    """Count one define. `others`: what the reference makes of it, and if that differs what it makes of it amended."""
+    other = others[0]
     found = compared(ours, other) if other is not None else [Difference("", "a define", "none of that name")]
     if not found:
         row.equal += 1
         row.told += ours.get("value") not in (None, False, [])
         return
-    one, two = (
-        shown(side.get("value")) if "value" in side else f"fails: {side.get('error')}"
-        for side in (ours, other or {})
-    )
-    name_of = amended or explanation(library, name, one, two)
+    one, two, *further = (_written(side) for side in (ours, *others))
+    names = (explanation(library, name, one, theirs) for theirs in (two, *further))
+    name_of = amended or next((found for found in names if found is not None), None)
     if name_of is not None:
         row.explained[name_of] += 1
         return
     row.unexplained.append(
         {"measure": row.title, "define": name, "patient": patient.name, "home": str(patient.home), "difference": str(found[0]), "ours": one[:1500], "reference": two[:1500]}
     )  # fmt: skip
+
+
+def _written(side: Mapping[str, Any] | None) -> str:
+    side = side or {}
+    return shown(side.get("value")) if "value" in side else f"fails: {side.get('error')}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
