@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cds_service.elm import fhir_model
+from cds_service.elm.inference import inferred
 from cds_service.elm.sources import canonical_bytes, parse
-from cds_service.elm.types import StaticType, named, specified
+from cds_service.elm.types import IntervalOf, StaticType, named, result_type, specified
 from cds_service.errors import AuthoringError
 
 Node = Mapping[str, Any]
@@ -216,7 +217,8 @@ def _included(units: Mapping[str, Unit], unit: Unit, name: str, version: str | N
 
 
 def parameter_types(main: Unit) -> dict[str, StaticType]:
-    """The declared types by bare name, `main`'s and those of all it includes. A name has one type throughout."""
+    """The types by bare name, of `main`'s parameters and of those of all it includes. A name has one type throughout;
+    where none is declared it is that of the default, None where that can't be told."""
     types: dict[str, StaticType] = {}
     pending, seen = [main], {main.key}
     while pending:
@@ -225,16 +227,34 @@ def parameter_types(main: Unit) -> dict[str, StaticType]:
             named_type = node.get("parameterType")
             try:
                 kind = named(named_type) if named_type else specified(node.get("parameterTypeSpecifier"))
+                kind = kind or _default_type(node.get("default"))
             except (*_MALFORMED, RecursionError):
                 raise unit.refuse(f'the type of the parameter "{name}" can\'t be read', node) from None
             if missing := fhir_model.unknown(kind):
                 raise unit.refuse(
                     f'the parameter "{name}" has the type {missing}, which does not exist', node
                 )
-            if types.setdefault(name, kind) != kind:
+            known = types.setdefault(name, kind)
+            types[name] = known or kind
+            if known is not None and kind is not None and known != kind:
                 raise unit.refuse(f'the parameter "{name}" has another type elsewhere', node)
         for other in unit.linked.values():
             if other.key not in seen:
                 seen.add(other.key)
                 pending.append(other)
     return types
+
+
+def _default_type(node: Node | None) -> StaticType:
+    """The type of a parameter's default, None where its node does not say it."""
+    if not node:
+        return None
+    stated = result_type(node)
+    if stated is not None:
+        return stated
+    if node.get("type") == "Literal":
+        return named(node["valueType"])
+    if node.get("type") == "Interval":
+        point = _default_type(node.get("low")) or _default_type(node.get("high"))
+        return None if point is None else IntervalOf(point)
+    return "System.Quantity" if node.get("type") == "Quantity" else inferred(node, {})

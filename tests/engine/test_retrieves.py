@@ -70,7 +70,7 @@ RESOURCES: list[dict[str, Any]] = [
 
 
 def loaded(
-    retrieve: Mapping[str, Any], *, context: str = "Patient", main: Mapping[str, Any] | None = None
+    retrieve: Mapping[str, Any], *, context: str | None = "Patient", main: Mapping[str, Any] | None = None
 ) -> Any:
     codes = [{"name": name, "id": name, "codeSystem": {"name": "LOINC"}} for name in "ab"]
     library = {
@@ -92,7 +92,7 @@ def loaded(
             "def": [
                 {"name": "Patient", "context": "Patient", "expression": {
                     "type": "SingletonFrom", "operand": {"type": "Retrieve", "dataType": f"{FHIR}Patient"}}},
-                {"name": "Found", "context": context,
+                {"name": "Found", **({"context": context} if context else {}),
                  "expression": {"type": "Retrieve", "dataType": f"{FHIR}Observation", **retrieve}},
                 *([main] if main else []),
             ]
@@ -310,6 +310,10 @@ def test_an_unfiltered_retrieve_is_never_answered_with_one_patients_resources() 
     assert found({}, context="Unfiltered", retriever=Everybody(RESOURCES)) == ["of None", "b of them"]
     by_code = codes(listed(B))
     assert found(by_code, context="Unfiltered", retriever=Everybody(RESOURCES)) == ["b of them"]
+
+
+def test_a_define_whose_elm_names_no_context_is_in_the_patient_s() -> None:
+    assert found(codes(listed(B)), context=None) == found(codes(listed(B)))
 
 
 def test_what_belongs_to_no_patient_is_the_same_in_every_context() -> None:

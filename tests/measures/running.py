@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cds_service.elm import Code, DateTime, Interval, Library, Result, load_library
+from cds_service.elm import Code, Date, DateTime, Interval, Library, Result, load_library
+from cds_service.elm.types import IntervalOf
 from tests.measures.content import TestPatient
 from tests.reference.engine import Reference
 
@@ -88,6 +89,17 @@ class Record:
 
         return [resource for resource in found if fits(resource)]
 
+    def retrieve_of(
+        self,
+        patient: str | None,
+        resource_type: str,
+        code_path: str | None,
+        codes: Sequence[Code] | None,
+        value_set: str | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """All patients' resources are this one's: a test case holds nobody else (CQL without `context`)."""
+        return self.retrieve(resource_type, code_path, codes, value_set) if patient is None else []
+
 
 def codes_at(resource: Mapping[str, Any], path: str) -> list[tuple[str | None, str | None]]:
     """The codings of an element: of CodeableConcepts, Codings and code strings, of a choice element too."""
@@ -112,16 +124,21 @@ class Runner:
         self.codes, self.missing = value_sets_of(libraries, known)
         self.sets = Sets(self.codes)
         self.library: Library = load_library(libraries, main=main, terminology=self.sets)
+        self._by_dates = self.library.parameter_types.get(PERIOD) == IntervalOf("System.Date")
         self._reference = reference
         if reference is not None:
             reference.load("measure", libraries, main, self.codes)
 
     def ours(self, patient: TestPatient) -> dict[str, Result]:
         """What this engine makes of every define."""
-        parameters = {}
+        parameters: dict[str, Any] = {}
         if PERIOD in self.library.parameters:
-            low, high = period_of(patient)
-            parameters[PERIOD] = Interval(DateTime.parse(low), DateTime.parse(high))
+            if self._by_dates:
+                first, last = (Date.parse(text) for text in patient.period)
+                parameters[PERIOD] = Interval(first, last)
+            else:
+                low, high = (DateTime.parse(text) for text in period_of(patient))
+                parameters[PERIOD] = Interval(low, high)
         return self.library.evaluate(
             None,
             retriever=Record(patient.resources, self.sets),
@@ -130,13 +147,18 @@ class Runner:
             now=DateTime.parse(now_of(patient)),
         )
 
-    def theirs(self, patient: TestPatient) -> dict[str, dict[str, Any]]:
-        """What the reference makes of every define."""
+    def theirs(
+        self, patient: TestPatient, defines: Sequence[str] | None = None, amended: Sequence[str] = ()
+    ) -> dict[str, dict[str, Any]]:
+        """What the reference makes of every define, or of these; `amended`: with those deviations taken away."""
         assert self._reference is not None
-        low, high = ({"$": "DateTime", "text": text} for text in period_of(patient))
+        kind, bounds = ("Date", patient.period) if self._by_dates else ("DateTime", period_of(patient))
+        low, high = ({"$": kind, "text": text} for text in bounds)
         period = {"$": "Interval", "low": low, "high": high, "lowClosed": True, "highClosed": True}
         parameters = {PERIOD: period} if PERIOD in self.library.parameters else {}
-        return self._reference.run("measure", patient.bundle, parameters, now_of(patient))
+        return self._reference.run(
+            "measure", patient.bundle, parameters, now_of(patient), defines, amended=amended
+        )
 
 
 def period_of(patient: TestPatient) -> tuple[str, str]:

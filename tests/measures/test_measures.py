@@ -18,7 +18,7 @@ import pytest
 from cds_service.elm import Date, Interval, Quantity
 from cds_service.errors import AuthoringError
 from cds_service.translation import stale
-from tests.measures.__main__ import explanation, main
+from tests.measures.__main__ import AMENDMENTS, EXPLAINED, amendments_of, explanation, main
 from tests.measures.content import TestPatient
 from tests.measures.patients import PATIENTS, SETS, percent, result
 from tests.measures.patients import patient as made
@@ -129,6 +129,7 @@ def test_supplies_are_collapsed() -> None:
 O = made("one", result("o1", percent(8), {"effectiveDateTime": "2024-02-01"}))  # noqa: E741
 LBS = made("lbs", result("o1", {"valueQuantity": {"value": 169, "unit": "lbs", "system": "http://unitsofmeasure.org", "code": "lbs"}}, {}))  # fmt: skip
 TEXT = made("text", result("o1", {"valueQuantity": {"value": "8.1", "unit": "%", "code": "%"}}, {}))
+LOOSE = made("loose", result("o1", percent(8), {"category": {"text": "laboratory"}}))
 
 DIFFERENCES = [
     ("a quantity of an invalid unit", "Unit", LBS),
@@ -138,7 +139,13 @@ DIFFERENCES = [
     ("a list of lists with a null", "Flatten", O),
     ("an instance of a FHIR class", "Instance", O),
     ("a value set as a value", "Value Set", O),
-    ("text of a whole Decimal", "Measure", O),
+    ("text of a whole Decimal", "Whole", O),
+    ("the rows of one source", "Rows", O),
+    ("a parameter that nobody gave", "Limit", O),
+    ("the code of an included code system", "Code", O),
+    ("an operand of and, or that would fail", "Operand", O),
+    ("a repeating element that is no array in the data", "Repeats", LOOSE),
+    ("a retrieve by texts", "By Text", O),
 ]
 
 
@@ -153,10 +160,18 @@ def test_an_explained_difference_is_there_as_explained(
     both = Runner(reference, [*found, HELPERS], "Differences", SETS)
     ours, theirs = outcome(both.ours(patient)[define]), both.theirs(patient)[define]
     assert compared(ours, theirs)
+    if name in AMENDMENTS:
+        assert amendments_of(both, patient, {define: ours}) == ({define: name}, {})
+        return
+    assert amendments_of(both, patient, {define: ours})[0] == {}
     sides = [
         shown(side["value"]) if "value" in side else f"fails: {side['error']}" for side in (ours, theirs)
     ]
     assert explanation("Differences", define, *sides) == name
+
+
+def test_every_explained_difference_is_shown() -> None:
+    assert {entry["name"] for entry in EXPLAINED} == {name for name, _, _ in DIFFERENCES}
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cds_service.elm import Date, load_library
+from cds_service.elm.types import IntervalOf
 from cds_service.errors import AuthoringError
 from tests.unit.elm.nodes import (
     SYSTEM,
@@ -216,6 +217,29 @@ def test_parameters_reach_included_libraries_by_name() -> None:
     assert results(loaded, Day=Date(2026, 6, 15))["Day"].value == Date(2026, 6, 15)
     with pytest.raises(AuthoringError, match="Numbr"):
         results(loaded, Numbr=7)
+
+
+def test_a_parameter_without_a_stated_type_has_that_of_its_default() -> None:
+    """As published ELM has them: `parameter "Measurement Period" default Interval[…]` beside a declared one."""
+    day = {"type": "DateTime", **{part: integer(n) for part, n in (("year", 2019), ("month", 1), ("day", 1))}}
+    span = {"type": "Interval", "low": day, "high": day, "lowClosed": True, "highClosed": True}
+    moment = {"type": "NamedTypeSpecifier", "name": SYSTEM + "DateTime"}
+    stated = {
+        "name": "Period",
+        "parameterTypeSpecifier": {"type": "IntervalTypeSpecifier", "pointType": moment},
+    }
+    read = define("P", {"type": "ParameterRef", "name": "Period"})
+    for mine, its in (
+        ({"name": "Period", "default": span}, stated),
+        (stated, {"name": "Period", "default": span}),
+    ):
+        other = library(read, name="Other", parameters=[its])
+        loaded = load(library(read, includes=INCLUDE, parameters=[mine, *PARAMETERS]), other)
+        assert loaded.parameter_types["Period"] == IntervalOf("System.DateTime")
+        assert loaded.parameter_types["Number"] == "System.Integer"
+    other = library(name="Other", parameters=[{"name": "Period", "default": integer(3)}])
+    with pytest.raises(AuthoringError, match='the parameter "Period" has another type elsewhere'):
+        load(library(read, includes=INCLUDE, parameters=[stated]), other)
 
 
 def test_a_retrieve_and_a_define_of_the_same_number_do_not_displace_each_other() -> None:
