@@ -212,16 +212,6 @@ JUDGEMENTS: Final = (
         "What a negative length gives is not said: null in ours, an empty text in the reference.",
     ),
     Explanation(
-        "open-bound-at-a-precision",
-        "Appendix B, Interval Operators, In",
-        "The in operator for intervals returns true if the given point is equal to the starting or ending point of the interval, or "
-        "greater than the starting point and less than the ending point. For open interval boundaries, exclusive comparison "
-        "operators are used.",
-        "both",
-        "The sentences part where an open bound lies within the precision: ours goes by the ending point, the last one before the "
-        "bound; the reference compares with the bound itself.",
-    ),
-    Explanation(
         "length-of-null",
         "Appendix B, String Operators, Length",
         "If the argument is null, the result is null.",

@@ -348,14 +348,6 @@ def sorted_as_text(part: Part) -> bool:
     return dated and not left
 
 
-def open_bound_at_precision(part: Part) -> bool:
-    """Whether a point of the last year (day …) before an open bound lies in the interval, at that precision."""
-    values = _values(part)
-    asked = part.node["type"] in ("In", "Contains") and part.node.get("precision")
-    opened = any(False in (node.get("lowClosed"), node.get("highClosed")) for node in _nodes(part.node))
-    return bool(asked) and opened and all(isinstance(value, bool) for value in values)
-
-
 def length_of_null(part: Part) -> bool:
     """The length of a null whose type the reference can't tell: it fails."""
     failing = "reading 'type'" in str(part.theirs.get("error"))
@@ -386,5 +378,4 @@ RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "month-ends": month_ends,
     "negative-length": negative_length,
     "length-of-null": length_of_null,
-    "open-bound-at-a-precision": open_bound_at_precision,
 }
