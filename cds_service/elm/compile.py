@@ -382,6 +382,10 @@ class Compiler:
         result.touches = (result.touches or frozenset()) | {cell}
         self._open[-1].cells.add(cell)
 
+    def uses(self, cell: int) -> None:
+        """Note that the closure of the expression being compiled keeps a value in a slot of the frame."""
+        self._open[-1].cells.add(cell)
+
     def weigh(self, cost: int) -> None:
         """Note that the expression being compiled costs as much as this many nodes more."""
         self._open[-1].cost += cost

@@ -125,8 +125,8 @@ def _includes(points: Points) -> Relation:
 def contains(points: Points, interval: Interval, point: Any) -> Truth:
     """contains *precision* (argument Interval<T>, point T) Boolean: a closed null bound holds for every point.
 
-    "For open interval boundaries, exclusive comparison operators are used": at a precision this is not the same as
-    up to the last point before the bound.
+    True where it "is equal to the starting or ending point"; else, "for open interval boundaries, exclusive comparison
+    operators are used": at a precision this is not the same as up to the last point before the bound.
     """
     low, high = start(interval, bounds.type_name(point)), end(interval, bounds.type_name(point))
     above = True if low is None and interval.low is None and interval.low_closed else points.most(low, point)
@@ -134,6 +134,9 @@ def contains(points: Points, interval: Interval, point: Any) -> Truth:
         True if high is None and interval.high is None and interval.high_closed else points.most(point, high)
     )
     if points.precision is not None:
+        closed = ((interval.low, interval.low_closed), (interval.high, interval.high_closed))
+        if any(shut and bound is not None and compare.equal(bound, point) is True for bound, shut in closed):
+            return True
         if not interval.low_closed and interval.low is not None:
             above = points.less(interval.low, point)
         if not interval.high_closed and interval.high is not None:

@@ -153,6 +153,7 @@ def _once(scope: Scope, source: Expr) -> tuple[Fn, list[int]]:
         return source.fn, []
     cell, fn = scope.slot(source.type).at, source.fn
     loop.cells.append(cell)
+    scope.compiler.uses(cell)
 
     def run_once(ctx: Context, env: Env) -> Any:
         value = env[cell]
