@@ -30,7 +30,7 @@ from tests.reference.engine import Reference, ReferenceFailed, missing, running
 EXPLAINED = json.loads((Path(__file__).parent / "explained.json").read_bytes())
 AMENDMENTS = {entry["name"]: [entry["amendment"]] for entry in EXPLAINED if "amendment" in entry}
 SEVERAL = "several of these"
-WAYS = [*AMENDMENTS.items(), (SEVERAL, [name for names in AMENDMENTS.values() for name in names])]
+EVERY = [name for names in AMENDMENTS.values() for name in names]
 WHERE = (
     "Name a checkout of published FHIR 4.0.1 measures: make measures MEASURES=<folder>. Such content is at\n"
     "https://github.com/cqframework/ecqm-content-r4-2021, https://github.com/cqframework/ecqm-content-r4 and\n"
@@ -115,12 +115,15 @@ def amendments_of(
 ) -> tuple[dict[str, str], dict[str, Mapping[str, Any]]]:
     """By define, the explained difference with an amendment under which the engines agree, or that it needs several; and
     what the reference makes of the others under all of them."""
-    found: dict[str, str] = {}
-    theirs: Mapping[str, Mapping[str, Any]] = {}
-    for name, amended in WAYS:
-        left = {define: one for define, one in differing.items() if define not in found}
-        theirs = runner.theirs(patient, [*left], amended) if left else {}
-        found.update({define: name for define, one in left.items() if not compared(one, theirs[define])})
+    if not differing:
+        return {}, {}
+    theirs = runner.theirs(patient, [*differing], EVERY)
+    left = {define: one for define, one in differing.items() if not compared(one, theirs[define])}
+    found = dict.fromkeys(left, SEVERAL)
+    for name, amended in AMENDMENTS.items():
+        alone = [define for define in left if found[define] == SEVERAL]
+        again = runner.theirs(patient, alone, amended) if alone else {}
+        found.update({define: name for define in alone if not compared(left[define], again[define])})
     return found, {define: one for define, one in theirs.items() if define not in found}
 
 

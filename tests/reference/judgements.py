@@ -249,7 +249,7 @@ def no_decimals(part: Part) -> bool:
     """A Decimal's digits in a text: `4.0` here, `4` there. The Decimal after 1.0: 1.00000001 here, 2 there. 3 ~ 2.5."""
     ours, theirs = _values(part)
     if part.node["type"] == "Equivalent":
-        numbers = ("Quantity", "Decimal", "Integer", "Literal", "Negate")
+        numbers = ("Quantity", "Decimal", "Integer", "Literal", "Negate", "Interval")
         return (ours, theirs) == (True, False) and all(
             operand["type"] in numbers for operand in part.node["operand"]
         )
