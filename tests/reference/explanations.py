@@ -174,7 +174,7 @@ JUDGEMENTS: Final = (
     ),
     Explanation(
         "out-of-range",
-        "Developer's Guide, Aggregate Functions",
+        "Author's Guide, Aggregate Functions",
         "operations that cause arithmetic overflow or underflow, or otherwise cannot be performed (such as division by 0) will "
         "result in null, rather than a run-time error.",
         "ours",
@@ -183,8 +183,8 @@ JUDGEMENTS: Final = (
     ),
     Explanation(
         "lists-of-two-lengths",
-        "Appendix B, List Operators, Equal",
-        "For list types, equality returns true if and only if the lists contain elements of the same type, have the same number of "
+        "Appendix B, Comparison Operators, Equal",
+        "For list types, this means that equality returns true if and only if the lists contain elements of the same type, have the same number of "
         "elements, and for each element in the lists, in order, the elements are equal using equality semantics.",
         "ours",
         "Lists of two lengths are not equal whatever their elements; the reference gives null where some are null.",
