@@ -25,6 +25,21 @@ module.exports = function amendments(modules) {
       const plain = !this.returnClause && !this.aggregateClause && this.sources.length === 1;
       return plain ? false : original.call(this);
     }),
+    'sorted-as-text': () => {
+      const restore = ['ByDirection', 'ByExpression'].map(name =>
+        replaced(query[name].prototype, 'exec', original => async function (ctx, a, b) {
+          const keys = name === 'ByDirection' ? [a, b] : [];
+          if (name === 'ByExpression') {
+            for (const row of [a, b]) keys.push(await this.expression.execute(ctx.childContext(row)));
+          }
+          if (!keys.every(key => key && key.isDateTime && !key.isTime())) return original.call(this, ctx, a, b);
+          const offset = ctx.getTimezoneOffset();
+          const [one, two] = keys.map(key => (key.timezoneOffset === offset ? key : key.convertToTimezoneOffset(offset)));
+          if (one.before(two)) return this.low_order;
+          return two.before(one) ? this.high_order : original.call(this, ctx, a, b);
+        }));
+      return () => restore.forEach(undo => undo());
+    },
     // It takes the declaration itself for the value, or fails where its search ends at a library.
     'parameter-without-value': () => replaced(parameters.ParameterDef.prototype, 'exec', () => async function (ctx) {
       for (let holder = ctx; holder; holder = holder.parent) {

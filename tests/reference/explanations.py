@@ -44,6 +44,15 @@ AMENDMENTS: Final = (
         "The sentence is said of several sources, and HL7's tests of sorting (`Sort/simpleSortAsc`) keep the duplicates of one "
         "source; the reference drops those too.",
     ),
+    Explanation(
+        "sorted-as-text",
+        "Language Semantics, Query Evaluation, Sort",
+        "This may involve sorting by a particular element of the result tuples, or it may simply involve sorting the "
+        "resulting list by the defined comparison for the data type (for example, if the result of the query is simply a "
+        "list of integers).",
+        "ours",
+        "The reference sorts DateTimes of several offsets by their text.",
+    ),
 )
 JUDGEMENTS: Final = (
     Explanation(
@@ -217,15 +226,6 @@ JUDGEMENTS: Final = (
         "If the argument is null, the result is null.",
         "ours",
         "The reference fails where null is not cast right there.",
-    ),
-    Explanation(
-        "sorted-as-text",
-        "Language Semantics, Query Evaluation, Sort",
-        "This may involve sorting by a particular element of the result tuples, or it may simply involve sorting the "
-        "resulting list by the defined comparison for the data type (for example, if the result of the query is simply a "
-        "list of integers).",
-        "ours",
-        "The reference sorts DateTimes of several offsets by their text.",
     ),
 )
 BY_NAME: Final = {explanation.name: explanation for explanation in (*AMENDMENTS, *JUDGEMENTS)}

@@ -329,25 +329,6 @@ def unreadable_number(part: Part) -> bool:
     return part.node["type"] in ("ToInteger", "ToDecimal") and ours is None and _is_number(theirs)
 
 
-def sorted_as_text(part: Part) -> bool:
-    """DateTimes of several offsets, sorted by their text there."""
-    ours, theirs = _values(part)
-    if (
-        part.node["type"] != "Query"
-        or not part.node.get("sort")
-        or not (isinstance(ours, list) and isinstance(theirs, list))
-    ):
-        return False
-    dated = all(isinstance(item, Mapping) and item.get("$") == "DateTime" for item in ours)
-    left = list(theirs)
-    for item in ours:
-        found = next((other for other in left if not differences(item, other)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return dated and not left
-
-
 def length_of_null(part: Part) -> bool:
     """The length of a null whose type the reference can't tell: it fails."""
     failing = "reading 'type'" in str(part.theirs.get("error"))
@@ -371,7 +352,6 @@ RULES: Final[Mapping[str, Callable[[Part], bool]]] = {
     "no-decimals": no_decimals,
     "equivalence-is-known": equivalence_is_known,
     "unreadable-number": unreadable_number,
-    "sorted-as-text": sorted_as_text,
     "out-of-range": out_of_range,
     "lists-of-two-lengths": lists_of_two_lengths,
     "range-in-utc": range_in_utc,
