@@ -19,7 +19,7 @@ from cds_service.elm.compile import RetrieveNeed
 from cds_service.elm.explanation import ExplainedRetrieve, Explanation, FoundResource
 from cds_service.elm.library import Library, LibrarySet, load_library
 from cds_service.elm.memory import BundleRetriever, ValueSetExpansions
-from cds_service.elm.ports import Indexed, Retriever, RetrieverOfAll, Terminology
+from cds_service.elm.ports import Alike, Indexed, Retriever, RetrieverOfAll, Terminology
 from cds_service.elm.session import AtRest, Session
 from cds_service.elm.trace import Result
 from cds_service.elm.values import (
@@ -37,6 +37,7 @@ from cds_service.elm.values import (
 )
 
 __all__ = [
+    "Alike",
     "AtRest",
     "BundleRetriever",
     "Code",

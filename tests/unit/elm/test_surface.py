@@ -15,8 +15,8 @@ from cds_service.elm.compile import MAX_DEPTH, MAX_HEIGHT
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "engine.md"
 PUBLIC = [
-    "AtRest", "BundleRetriever", "Code", "CodeSystem", "Concept", "Date", "DateTime", "ExplainedRetrieve", "Explanation",
-    "FoundResource", "Indexed", "Interval", "Library", "LibrarySet", "Long", "Quantity", "Ratio", "Result", "RetrieveNeed",
+    "Alike", "AtRest", "BundleRetriever", "Code", "CodeSystem", "Concept", "Date", "DateTime", "ExplainedRetrieve",
+    "Explanation", "FoundResource", "Indexed", "Interval", "Library", "LibrarySet", "Long", "Quantity", "Ratio", "Result", "RetrieveNeed",
     "Retriever", "RetrieverOfAll", "Session", "Terminology", "Time", "ValueSet", "ValueSetExpansions", "load_library",
 ]  # fmt: skip
 
