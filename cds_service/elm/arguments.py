@@ -1,6 +1,7 @@
 """The parameters that an evaluation is given, checked against the types that the library declares.
 
-An int or float may stand for a Decimal, an int for a Long. Anything else that is not of the declared type raises
+An int or float may stand for a Decimal, an int for a Long, a Date for a DateTime (as CQL converts it: without a time of
+day, at the evaluation's offset). Anything else that is not of the declared type raises
 AuthoringError, naming the parameter, the type and what kind of value came (never the value itself). FHIR types, tuples
 and choices are taken as they are.
 """
@@ -43,11 +44,11 @@ _KINDS: Final[Mapping[str, type]] = {
 }
 
 
-def checked(library: str, name: str, value: Any, kind: StaticType) -> Any:
-    """The value as the engine holds it."""
+def checked(library: str, name: str, value: Any, kind: StaticType, offset: int) -> Any:
+    """The value as the engine holds it. `offset`: the evaluation's, in minutes from UTC."""
     if value is None:
         return None
-    found = _as(value, kind)
+    found = _as(value, kind, offset)
     if found is _WRONG:
         given = type(value).__name__
         raise AuthoringError(
@@ -60,17 +61,19 @@ def checked(library: str, name: str, value: Any, kind: StaticType) -> Any:
 _WRONG: Final = object()
 
 
-def _as(value: Any, kind: StaticType) -> Any:
+def _as(value: Any, kind: StaticType, offset: int) -> Any:
     if value is None:
         return None
     if isinstance(kind, ListOf):
         if not isinstance(value, (list, tuple)):
             return _WRONG
-        items = [_as(item, kind.element) for item in value]
+        items = [_as(item, kind.element, offset) for item in value]
         return _WRONG if any(item is _WRONG for item in items) else items
     if isinstance(kind, IntervalOf):
-        return _interval(value, kind)
+        return _interval(value, kind, offset)
     name = system(kind) or ""
+    if name == "DateTime" and type(value) is Date:
+        return DateTime.of(value.parts, offset)
     if name in _KINDS:
         return value if type(value) is _KINDS[name] else _WRONG
     if name in ("Integer", "Long"):
@@ -86,13 +89,13 @@ def _as(value: Any, kind: StaticType) -> Any:
     return number
 
 
-def _interval(value: Any, kind: IntervalOf) -> Any:
+def _interval(value: Any, kind: IntervalOf, offset: int) -> Any:
     if not isinstance(value, Interval):
         return _WRONG
-    low, high = _as(value.low, kind.point), _as(value.high, kind.point)
+    low, high = _as(value.low, kind.point, offset), _as(value.high, kind.point, offset)
     if low is _WRONG or high is _WRONG:
         return _WRONG
-    made = Interval(low, high, value.low_closed, value.high_closed, value.point or system(kind.point))
+    made = Interval(low, high, value.low_closed, value.high_closed, system(kind.point))
     if low is not None and high is not None and less(end(made), start(made)) is True:
         return _WRONG
     return made

@@ -123,8 +123,8 @@ class Library:
         if isinstance(defines, str):
             raise AuthoringError("defines is a list of names, or None for all", library=self.name)
         chosen = [self._definition(name) for name in (self.defines if defines is None else defines)]
-        bound = self._parameters(parameters)
         if session is not None:
+            bound = self._parameters(parameters, session.now)
             return self._results(chosen, session.context(self._compiler, bound, self._keyed))
         if retriever is None or now is None:
             raise TypeError("evaluate needs a session, or a retriever and the moment")
@@ -134,7 +134,7 @@ class Library:
             retriever=retriever,
             terminology=self._terminology,
             patient=patient,
-            parameters=bound,
+            parameters=self._parameters(parameters, now),
             now=now,
             size=len(self._compiler.definitions),
             calls=[{} for _ in range(self._compiler.memoised)],
@@ -154,7 +154,7 @@ class Library:
                 results[definition.name] = Result(plain(entry.value), resources, types, entry.error, why)
         return results
 
-    def _parameters(self, given: Mapping[str, Any]) -> list[Any]:
+    def _parameters(self, given: Mapping[str, Any], now: DateTime) -> list[Any]:
         from cds_service.elm.context import UNSET
 
         values = [UNSET] * len(self._compiler.parameter_index)
@@ -164,7 +164,7 @@ class Library:
                 if key in given:
                     used.add(key)
                     kind = self.parameter_types.get(name)
-                    values[slot] = checked(library, name, given[key], kind)
+                    values[slot] = checked(library, name, given[key], kind, now.offset or 0)
                     break
             else:
                 values[slot] = self._compiler.defaults.get(slot, UNSET)

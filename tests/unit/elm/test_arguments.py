@@ -68,7 +68,6 @@ def given(kind: dict[str, Any], value: Any) -> Any:
         (LISTED, 1),
         (interval("DateTime"), "2026"),
         (interval("DateTime"), {"start": "2026-01-01"}),
-        (interval("DateTime"), Interval(Date(2026, 1, 1), Date(2026, 12, 31))),
         (interval("Integer"), Interval(5, 1)),
     ],
 )
@@ -89,6 +88,11 @@ def test_a_value_of_another_type_is_refused_by_the_parameters_name(kind: dict[st
         (LISTED, [1, None], [1, None]),
         (interval("Integer"), Interval(1, 5), Interval(1, 5)),
         (interval("Integer"), Interval(1, None), Interval(1, None)),
+        (
+            interval("DateTime"),
+            Interval(Date(2026, 1, 1), Date(2026, 12, 31)),
+            Interval(DateTime.of((2026, 1, 1), -180), DateTime.of((2026, 12, 31), -180)),
+        ),
     ],
 )
 def test_a_value_of_the_type_is_taken(kind: dict[str, Any], value: Any, held: Any) -> None:
