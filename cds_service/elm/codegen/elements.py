@@ -76,10 +76,11 @@ def converted(element: Emit, convert: Callable[..., Any], kind: str) -> Emit:
 def choice(parent: Emit, choices: Sequence[tuple[str, str]]) -> Emit:
     """A choice element: the first of its keys, with its type."""
     keyed = [(name, "_" + name, kind) for name, kind in choices]
-    return lambda w: w.known(f"{w.constant(_chosen)}({parent(w)}, {w.constant(keyed)})")
+    return lambda w: w.known(f"{w.constant(chosen)}({parent(w)}, {w.constant(keyed)})")
 
 
-def _chosen(source: Any, choices: Sequence[tuple[str, str, str]]) -> Any:
+def chosen(source: Any, choices: Sequence[tuple[str, str, str]]) -> Any:
+    """The choice element of a JSON object. `choices`: its keys, those of their extensions, and their types."""
     if source is not None:
         for name, extra, kind in choices:
             if name in source or extra in source:

@@ -13,10 +13,10 @@ from typing import Any
 from cds_service.elm.compile import Builder, DataError, Expr, Loop, Node, Scope, Slot, local
 from cds_service.elm.context import UNSET, Context, Env
 from cds_service.elm.operators import properties
+from cds_service.elm.operators.building import check_elements
 from cds_service.elm.operators.list import Lookup
 from cds_service.elm.types import ListOf, StaticType, element_of
 
-_LIMIT = 1_000_000
 _THIS, _INDEX, _TOTAL = "$this", "$index", "$total"
 
 
@@ -109,8 +109,7 @@ def _repeat(scope: Scope, node: Node) -> Expr:
                         seen.add(new)
                         found.append(new)
             made.extend(found)
-            if len(made) > _LIMIT:
-                raise DataError("the repetition has more than a million elements")
+            check_elements(len(made))
             pending = found
         return made
 

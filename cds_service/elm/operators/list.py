@@ -28,8 +28,6 @@ from cds_service.elm.operators.sorting import sorted_by
 from cds_service.elm.types import ListOf, TupleOf, element_of
 from cds_service.elm.values import Code, Tuple, Typed
 
-_LIMIT = 1_000_000
-
 
 def member(element: Any, items: Iterable[Any]) -> Truth:
     """in(element T, argument List<T>) Boolean."""
@@ -295,8 +293,7 @@ def _times(scope: Scope, node: Node) -> Expr:
 
 
 def _product(one: Any, two: Any) -> Any:
-    if len(one) * len(two) > _LIMIT:
-        raise DataError("the product has more than a million elements")
+    check_elements(len(one) * len(two))
     return [
         None if left is None or right is None else Tuple({**left, **right}) for left in one for right in two
     ]

@@ -332,14 +332,7 @@ def _choice(parent: Fn, choices: tuple[tuple[str, str], ...]) -> Fn:
     keyed = [(key, "_" + key, kind) for key, kind in choices]
 
     def run_choice(ctx: Context, env: Env) -> Any:
-        source = parent(ctx, env)
-        if source is not None:
-            for key, extra, kind in keyed:
-                if key in source or extra in source:
-                    value, more = source.get(key), source.get(extra)
-                    if value is not None or more is not None:
-                        return Typed(value if more is None else Shell.of(value, more), kind)
-        return None
+        return write.chosen(parent(ctx, env), keyed)
 
     return run_choice
 

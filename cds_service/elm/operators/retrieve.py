@@ -40,7 +40,7 @@ _OF_PATIENTS = ("subject", "patient", "beneficiary", "for", "individual", "parti
 _ABSTRACT = ("Resource", "DomainResource")
 
 Resources = Sequence[Mapping[str, Any]]
-# Asks for resources: (context, the context's patient, key, type, code path, codes, value set).
+# Asks for resources: (context, frame, key, type, code path, codes, value set).
 Ask = Callable[[Context, Env, Any, str, str | None, tuple[Code, ...] | None, str | None], Resources]
 
 
@@ -206,16 +206,8 @@ def _ask(scope: Scope, node: Node, resource_type: str) -> Ask:
     return _ask_here
 
 
-def _ask_here(
-    ctx: Context,
-    env: Env,
-    key: Any,
-    kind: str,
-    path: str | None,
-    codes: tuple[Code, ...] | None,
-    url: str | None,
-) -> Resources:
-    return ctx.retrieve(key, kind, path, codes, url)
+def _ask_here(ctx: Context, env: Env, *asked: Any) -> Resources:
+    return ctx.retrieve(*asked)
 
 
 def _written(ask: Ask, key: int, *asked: Any) -> Emit | None:
@@ -230,16 +222,8 @@ def _of_patients(resource_type: str) -> bool:
     )
 
 
-def _ask_all(
-    ctx: Context,
-    env: Env,
-    key: Any,
-    kind: str,
-    path: str | None,
-    codes: tuple[Code, ...] | None,
-    url: str | None,
-) -> Resources:
-    return _ask_elsewhere(ctx, None, key, kind, path, codes, url)
+def _ask_all(ctx: Context, env: Env, *asked: Any) -> Resources:
+    return _ask_elsewhere(ctx, None, *asked)
 
 
 def _ask_related(scope: Scope, node: Node) -> Ask:
@@ -253,15 +237,7 @@ def _ask_related(scope: Scope, node: Node) -> Ask:
         scope.fail(node, "the context of a retrieve must not be a list")
     whose = patient.fn
 
-    def ask_related(
-        ctx: Context,
-        env: Env,
-        key: Any,
-        kind: str,
-        path: str | None,
-        codes: tuple[Code, ...] | None,
-        url: str | None,
-    ) -> Resources:
+    def ask_related(ctx: Context, env: Env, *asked: Any) -> Resources:
         found = whose(ctx, env)
         if isinstance(found, Mapping) and found.get("resourceType") == "Patient":
             found = found.get("id")
@@ -270,8 +246,8 @@ def _ask_related(scope: Scope, node: Node) -> Ask:
         if not isinstance(found, str):
             raise DataError("the context of a retrieve is neither a Patient nor an id")
         if ctx.patient is not None and found == ctx.patient.get("id"):
-            return ctx.retrieve(key, kind, path, codes, url)
-        return _ask_elsewhere(ctx, found, key, kind, path, codes, url)
+            return ctx.retrieve(*asked)
+        return _ask_elsewhere(ctx, found, *asked)
 
     return ask_related
 
@@ -281,9 +257,7 @@ def _ask_elsewhere(
     patient: str | None,
     key: Any,
     kind: str,
-    path: str | None,
-    codes: tuple[Code, ...] | None,
-    url: str | None,
+    *asked: Any,
 ) -> Resources:
     """Another patient's resources, or (None) all patients'."""
     whole = (patient, key, "elsewhere")
@@ -292,7 +266,7 @@ def _ask_elsewhere(
         if not isinstance(ctx.retriever, RetrieverOfAll):
             of = "all patients'" if patient is None else "another patient's"
             raise DataError(f"a retrieve asks for {of} resources, and the retriever has only this patient's")
-        resources = list(ctx.retriever.retrieve_of(patient, kind, path, codes, url))
+        resources = list(ctx.retriever.retrieve_of(patient, kind, *asked))
         ctx.retrieved[whole] = found = Retrieved(kind, resources)
     ctx.trace[whole] = found
     return found.resources
