@@ -18,18 +18,20 @@ from flask import Blueprint, Flask, Response, request
 from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.errors import ConfigurationError
-from cds_service.hooks.auth import Client, local_only, read_jwks
+from cds_service.hooks.auth import Client, read_jwks
 from cds_service.hooks.cards import CardOptions
+from cds_service.hooks.health import health_blueprint
+from cds_service.hooks.local import local_only
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
 from cds_service.hooks.problems import register_problems
 from cds_service.hooks.service import Service
-from cds_service.hooks.store import Store
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
 from cds_service.records.fhir_transport import Transport
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
+from cds_service.storage import Store
 
 # Browser clients may use these; /assessments is for servers.
 _CORS_PATHS: Final = ("/cds-services", "/trials/", "/openapi.json", "/healthz", "/readyz")
@@ -76,6 +78,7 @@ def create_app(
     app.after_request(_headers)
     app.register_blueprint(hooks_blueprint(service))
     app.register_blueprint(pages_blueprint(service))
+    app.register_blueprint(health_blueprint(service))
     for blueprint in sandbox:
         app.register_blueprint(blueprint)
     app.extensions["cds_service"] = service

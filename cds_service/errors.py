@@ -8,6 +8,8 @@
     ├── NotFoundError            no such service, trial or patient (HTTP 404)
     ├── ForbiddenError           the caller may not ask for this (HTTP 403)
     ├── UnobtainableError        the Patient can't be had (HTTP 412, CLI exit 3)
+    ├── RetryLaterError          not now: try again after a while (HTTP 503)
+    │   └── TooManyRequestsError     this client asked more often than it may (HTTP 429)
     ├── TranslationError         the CQL-to-ELM translator refused or can't be reached
     └── EvaluationError          one define failed at run time: its criterion becomes unknown(not-computed)
 
@@ -75,6 +77,21 @@ class ForbiddenError(CdsServiceError):
 
 class UnobtainableError(CdsServiceError):
     """The Patient resource can't be had, so nothing can be said (CDS Hooks: 412)."""
+
+
+class RetryLaterError(CdsServiceError):
+    """The service can't answer now, because it is busy, is ending, or its database does not answer.
+
+    `retry_after`: whole seconds after which another try makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooManyRequestsError(RetryLaterError):
+    """One client sent more requests than `limits.requests_per_minute` allows."""
 
 
 class TranslationError(CdsServiceError):

@@ -1,5 +1,4 @@
-"""Who may call. Without configured clients: this machine only, nothing forwarded. With clients: a signed JWT
-of one.
+"""Who may call, where clients are configured: whoever brings a signed JWT of one.
 
 Error policy: a token that does not fit in any respect gets a bare 401 that does not say why (best practice of
 CDS Hooks); the log says which check failed, never the token. A client whose keys can't be read stops the
@@ -16,12 +15,10 @@ from typing import Any, Final
 
 import jwt
 import orjson
-from flask import Request, Response
+from flask import Response
 from jwt.algorithms import get_default_algorithms
 
 from cds_service.errors import ConfigurationError
-from cds_service.hooks.problems import problem
-from cds_service.records.fhir_transport import is_loopback
 
 # Signatures of a private key only; `none` and every shared secret (HS…) are refused by not standing here.
 ALGORITHMS: Final[Mapping[str, str]] = {
@@ -54,6 +51,19 @@ class Client:
     fhir_servers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. `client`: None where none is configured; `tenant`: the claim of its token, where it has one."""
+
+    client: Client | None = None
+    tenant: str | None = None
+
+    @property
+    def issuer(self) -> str:
+        """The client's `iss`; empty where no client is configured."""
+        return self.client.issuer if self.client else ""
+
+
 class Refused(Exception):  # noqa: N818  (a decision, not a failure)
     """A token that is not accepted; the text is for the log alone."""
 
@@ -83,8 +93,8 @@ def verified_client(
     urls: Sequence[str],
     now: datetime,
     first_use: Callable[[str, str, datetime, datetime], bool],
-) -> Client:
-    """The client whose valid token `authorization` carries. `urls`: the audiences that fit this call.
+) -> Caller:
+    """The caller: the client whose valid token `authorization` carries. `urls`: the audiences that fit this call.
 
     Raises Refused. `first_use(issuer, jti, expires, now)` says whether the token id was never seen before.
     """
@@ -107,7 +117,8 @@ def verified_client(
     expires = datetime.fromtimestamp(claims["exp"], UTC) + timedelta(seconds=LEEWAY_SECONDS)
     if not first_use(client.issuer, jti, expires, now):
         raise Refused("replayed")
-    return client
+    tenant = claims.get("tenant")
+    return Caller(client, tenant if isinstance(tenant, str) else None)
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -178,20 +189,3 @@ def _check_audience(claims: Mapping[str, Any], accepted: Sequence[str]) -> None:
 def unauthorized() -> Response:
     """The bare 401."""
     return Response(status=401, headers={"WWW-Authenticate": "Bearer"})
-
-
-def local_only(request: Request) -> Response | None:
-    """The refusal of a request that does not come straight from this machine, or None."""
-    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-    forwarded = any(
-        name.lower() == "forwarded" or name.lower().startswith("x-forwarded-") for name, _ in request.headers
-    )
-    remote = request.remote_addr
-    if is_loopback(host) and not forwarded and (not remote or is_loopback(remote)):
-        return None
-    return problem(
-        403,
-        "forbidden",
-        "No client is configured, so this service answers this machine only, addressed as localhost and without a "
-        "proxy. To serve others, configure [[clients]].",
-    )

@@ -1,4 +1,4 @@
-"""The open pages beside the hooks: the trial in words, the OpenAPI document, health; and POST /assessments.
+"""The open pages beside the hooks: the trial in words, the OpenAPI document; and POST /assessments.
 
 Error policy: as `views`; `/assessments` is guarded like the hooks and takes no identifier in its URL.
 """
@@ -15,9 +15,10 @@ from werkzeug.datastructures import MultiDict
 
 from cds_service.eligibility.trial import Trial
 from cds_service.errors import InputError, NotFoundError
+from cds_service.hooks.body import json_body, json_response
 from cds_service.hooks.openapi import openapi
 from cds_service.hooks.service import Service
-from cds_service.hooks.views import json_body, json_response, log_failures
+from cds_service.hooks.views import log_failures
 from cds_service.records.bundle import read_bundle
 from cds_service.rendering.words import KIND
 
@@ -28,7 +29,7 @@ _PAGE_HEADERS: Final = {
 
 
 def pages_blueprint(service: Service) -> Blueprint:
-    """The blueprint of /assessments, /trials/<id>, /openapi.json, /healthz and /readyz."""
+    """The blueprint of /assessments, /trials/<id> and /openapi.json."""
     pages = Blueprint("pages", __name__, template_folder="templates")
     trials = {trial_id: trial_json(trial) for trial_id, trial in service.trials.items()}
 
@@ -61,18 +62,6 @@ def pages_blueprint(service: Service) -> Blueprint:
             service.base(), service.version, service.service_ids(), guarded=bool(service.clients)
         )
         return Response(orjson.dumps(document), content_type="application/json")
-
-    @pages.get("/healthz")
-    def healthz() -> Response:
-        return Response(
-            orjson.dumps({"status": "ok", "version": service.version}), content_type="application/json"
-        )
-
-    @pages.get("/readyz")
-    def readyz() -> Response:
-        ready = service.store.ready()
-        body = {"status": "ready" if ready else "not ready: the database does not answer"}
-        return Response(orjson.dumps(body), status=200 if ready else 503, content_type="application/json")
 
     return pages
 

@@ -20,6 +20,8 @@ from cds_service.errors import (
     ForbiddenError,
     InputError,
     NotFoundError,
+    RetryLaterError,
+    TooManyRequestsError,
     UnobtainableError,
 )
 
@@ -31,6 +33,8 @@ _STATUSES: Final[tuple[tuple[type[CdsServiceError], int, str], ...]] = (
     (NotFoundError, 404, "not-found"),
     (ForbiddenError, 403, "forbidden"),
     (UnobtainableError, 412, "incomplete"),
+    (TooManyRequestsError, 429, "throttled"),
+    (RetryLaterError, 503, "transient"),
 )
 # What an EHR can do about an error whose own words know nothing of hooks.
 _ADVICE: Final[Mapping[type[CdsServiceError], str]] = {
@@ -76,7 +80,10 @@ def register_problems(app: Flask, log: Log) -> None:
             return unexpected(error)
         log("refused", status=status, problem=type(error).__name__, route=route())
         words = str(error) + _ADVICE.get(type(error), "")
-        return problem(status, code, words, getattr(error, "expression", None))
+        answer = problem(status, code, words, getattr(error, "expression", None))
+        if isinstance(error, RetryLaterError):
+            answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
 
     def http(error: HTTPException) -> Response:
         response = error.get_response()

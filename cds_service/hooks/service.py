@@ -16,18 +16,19 @@ from werkzeug.exceptions import Unauthorized
 
 from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.trial import Trial
-from cds_service.errors import ForbiddenError, NotFoundError
-from cds_service.hooks.auth import Client, Refused, unauthorized, verified_client
+from cds_service.errors import NotFoundError
+from cds_service.hooks.auth import Caller, Client, Refused, unauthorized, verified_client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.messages import HookRequest
 from cds_service.hooks.orders import OrderSet
 from cds_service.hooks.problems import Log
-from cds_service.hooks.store import Store
+from cds_service.hooks.servers import check_server
 from cds_service.records.fhir_search import Source
 from cds_service.records.fhir_server import Acquisition
-from cds_service.records.fhir_transport import Deadline, Transport, allowed_server
+from cds_service.records.fhir_transport import Deadline, Transport
 from cds_service.records.prefetch import read_prefetch
 from cds_service.records.record import PatientRecord
+from cds_service.storage import Store
 
 ALL_TRIALS: Final = "trial-eligibility"
 
@@ -90,15 +91,15 @@ class Service:
         """The service's own base URL as the caller knows it, without a trailing slash."""
         return self.base_url or request.host_url.rstrip("/")
 
-    def caller(self, *, also: str | None = None) -> Client | None:
-        """The client whose token this request carries, None where no client is configured. Aborts with a
-        bare 401.
+    def caller(self, *, also: str | None = None) -> Caller:
+        """Who calls, by the token of this request. Aborts with a bare 401 where clients are configured and it is not
+        one of theirs.
 
         `also`: another path under the base URL that the token may be meant for (a service's, for its
         feedback).
         """
         if not self.clients:
-            return None
+            return Caller()
         urls = [self.base() + path for path in (request.path, also) if path]
         try:
             return verified_client(
@@ -112,13 +113,13 @@ class Service:
             self.log("unauthorized", status=401, reason=str(refusal))
             raise Unauthorized(response=unauthorized()) from None
 
-    def acquisition(self, hook: HookRequest, client: Client | None, types: frozenset[str]) -> Acquisition:
+    def acquisition(self, hook: HookRequest, caller: Caller, types: frozenset[str]) -> Acquisition:
         """The gathering for one call: its prefetch of these types, and its FHIR server. Raises
         ForbiddenError.
         """
         source = None
         if hook.fhir_server is not None:
-            self._check_server(hook.fhir_server, client)
+            check_server(hook.fhir_server, caller.client, self)
             source = Source(
                 hook.fhir_server,
                 self.transport,
@@ -134,20 +135,3 @@ class Service:
             source=source,
             unavailable=self.unavailable,
         )
-
-    def _check_server(self, fhir_server: str, client: Client | None) -> None:
-        """A server that the caller may not name is never asked, whatever the prefetch holds."""
-        if client is not None:
-            allowed = bool(client.fhir_servers) and allowed_server(fhir_server, client.fhir_servers)
-            remedy = "have it listed under this client's fhir_servers"
-        else:
-            listed = self.fhir_servers
-            if listed and self.own_fhir:
-                listed = (*listed, self.base() + self.own_fhir)
-            allowed = allowed_server(fhir_server, listed)
-            remedy = "list it under service.fhir_servers"
-        if not allowed:
-            raise ForbiddenError(
-                "This fhirServer is not one that the service may read from; nothing was fetched. "
-                f"To allow it, {remedy}."
-            )

@@ -13,17 +13,16 @@ import time
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from flask import Blueprint, Response
 
 from cds_service.eligibility.assessment import Assessment
-from cds_service.hooks.cards import cards
+from cds_service.hooks.body import json_body, json_response
 from cds_service.hooks.discovery import discovery
 from cds_service.hooks.feedback import parse_feedback
-from cds_service.hooks.messages import HookRequest, parse_request
+from cds_service.hooks.issuing import issue
+from cds_service.hooks.messages import parse_request
 from cds_service.hooks.service import Service
 from cds_service.records.fhir_server import Acquisition
-from cds_service.records.json_body import read_json
 
 
 def hooks_blueprint(service: Service) -> Blueprint:
@@ -38,13 +37,13 @@ def hooks_blueprint(service: Service) -> Blueprint:
     @pages.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
         started = time.perf_counter()
-        client = service.caller()
+        caller = service.caller()
         trials = service.trials_of(service_id)
         hook = parse_request(json_body())
         types = service.screener.needed_types(trials) | service.screener.gate_types(trials)
-        gathering = service.acquisition(hook, client, types)
+        gathering = service.acquisition(hook, caller, types)
         assessments = screened(service, gathering, trials)
-        answer = _answer(service, hook, assessments)
+        answer = {"cards": issue(service, service_id, caller, hook, assessments)}
         _log_call(service, service_id, started, gathering, assessments, answer)
         return json_response(answer)
 
@@ -73,19 +72,6 @@ def screened(service: Service, gathering: Acquisition, trials: tuple[str, ...]) 
     return service.screener.screen(gathering.record(), opened, as_of)
 
 
-def _answer(service: Service, hook: HookRequest, assessments: list[Assessment]) -> dict[str, Any]:
-    return {
-        "cards": cards(
-            assessments,
-            service.orders,
-            service.cards,
-            patient_id=hook.patient_id,
-            encounter_id=hook.encounter_id,
-            base_url=service.base(),
-        )
-    }
-
-
 def log_failures(service: Service, assessments: list[Assessment]) -> None:
     """Where defines failed at run time; their criteria are unknown and say so."""
     for assessment in assessments:
@@ -98,26 +84,6 @@ def log_failures(service: Service, assessments: list[Assessment]) -> None:
                 local_id=failure.local_id,
                 locator=failure.locator,
             )
-
-
-def json_body() -> Any:
-    """The request's body as JSON. Raises InputError, and 413 for a body of unstated length above the limit."""
-    body = request.get_data(cache=False)
-    limit = request.max_content_length
-    if request.content_length is None and limit is not None and len(body) >= limit:
-        # Werkzeug only cuts such a body off, which would look like broken JSON.
-        raise RequestEntityTooLarge
-    return read_json(body)
-
-
-def json_response(body: Any, status: int = 200) -> Response:
-    """A JSON answer about a patient: never kept by a cache."""
-    return Response(
-        orjson.dumps(body),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
 
 
 def _log_call(

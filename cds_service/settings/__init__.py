@@ -38,8 +38,10 @@ class ServiceSettings:
     prefetch: `gate` asks for Patient and Condition only, `full` for everything (sites without a FHIR server).
     as_of: a fixed assessment day for demo and tests, refused beside [[clients]]; None = today in the time
     zone. fhir_servers: the FHIR servers that may be asked while no client is configured; empty = loopback
-    addresses. unavailable: resource types that this site does not offer. observations: `all` or `codes` (how
-    they are searched).
+    addresses. private_networks: networks that are not of the public internet to which the names of those servers
+    may resolve, while no client is configured. unavailable: resource types that this site does not offer.
+    observations: `all` or `codes` (how they are searched). metrics_token_file: a file with the bearer token of
+    whoever reads /metrics from another machine; None = this machine only.
     """
 
     base_url: str | None = None
@@ -50,6 +52,8 @@ class ServiceSettings:
     prefetch: str = "gate"
     as_of: date | None = None
     fhir_servers: tuple[str, ...] = ()
+    private_networks: tuple[str, ...] = ()
+    metrics_token_file: Path | None = None
     unavailable: tuple[str, ...] = ()
     observations: str = "all"
 
@@ -75,18 +79,28 @@ class FeedbackSettings:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """`[audit]`: where AuditEvents go (`file:<path>` or a FHIR base URL); None = nowhere."""
+    """`[audit]`: where AuditEvents go (`file:<path>` or a FHIR base URL); None = nowhere.
+
+    token_file: a file with the bearer token of that FHIR server. spool_dir: where events wait for it.
+    """
 
     sink: str | None = None
+    token_file: Path | None = None
+    spool_dir: Path = Path("audit-spool")
 
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """`[limits]`: request body in bytes, all searches of one call in seconds, calls per client and minute."""
+    """`[limits]`: request body in bytes, resources of one request, all searches of one call in seconds, requests per
+    client and minute, calls that one process works on at once, and seconds for a request to arrive whole.
+    """
 
     body_bytes: int = 20_000_000
     fetch_seconds: float = 3.0
     requests_per_minute: int = 600
+    entries: int = 50_000
+    concurrency: int = 16
+    request_seconds: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +120,7 @@ class TrialSettings:
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """`[[clients]]`: one CDS client that may call (its `iss`, its keys, what its tokens may say, its FHIR
-    servers).
+    servers). private_networks: as in `[service]`. cds_hooks: the version of the specification it speaks.
     """
 
     name: str
@@ -117,6 +131,8 @@ class ClientSettings:
     tenants: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     fhir_servers: tuple[str, ...] = ()
+    private_networks: tuple[str, ...] = ()
+    cds_hooks: str = "2.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +163,8 @@ TABLES: Final[Mapping[str, Mapping[str, Parse]]] = MappingProxyType(
             "prefetch": values.choice("gate", "full"),
             "as_of": values.day,
             "fhir_servers": values.list_of(values.base_url),
+            "private_networks": values.list_of(values.network),
+            "metrics_token_file": values.path,
             "unavailable": values.list_of(values.resource_type),
             "observations": values.choice("all", "codes"),
         },
@@ -158,11 +176,14 @@ TABLES: Final[Mapping[str, Mapping[str, Parse]]] = MappingProxyType(
             "rest_days": values.integer(0),
         },
         "feedback": {"pseudonym_key_file": values.path, "retention_days": values.integer(1)},
-        "audit": {"sink": values.sink},
+        "audit": {"sink": values.sink, "token_file": values.path, "spool_dir": values.path},
         "limits": {
             "body_bytes": values.integer(1),
             "fetch_seconds": values.seconds,
             "requests_per_minute": values.integer(1),
+            "entries": values.integer(1),
+            "concurrency": values.integer(1),
+            "request_seconds": values.seconds,
         },
     }
 )
@@ -179,6 +200,8 @@ CLIENT_KEYS: Final[Mapping[str, Parse]] = MappingProxyType(
         "tenants": values.list_of(values.text),
         "audiences": values.list_of(values.text),
         "fhir_servers": values.list_of(values.base_url),
+        "private_networks": values.list_of(values.network),
+        "cds_hooks": values.choice("2.0", "3.0"),
     }
 )
 

@@ -7,6 +7,7 @@ secret. Each parser takes the value and the folder that relative paths are relat
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Callable
@@ -44,7 +45,11 @@ def integer(least: int) -> Callable[[Any, Path], int]:
     """A parser of whole numbers from `least` on."""
 
     def parse(value: Any, _folder: Path) -> int:
-        number = int(value) if isinstance(value, Variable) and re.fullmatch(r"-?\d{1,15}", value) else value
+        number = (
+            int(value)
+            if isinstance(value, Variable) and re.fullmatch(r"-?\d{1,3}(_?\d){0,14}", value)
+            else value
+        )
         if not isinstance(number, int) or isinstance(number, bool) or number < least:
             raise ValueError(f"a whole number of at least {least} is wanted")
         return number
@@ -144,6 +149,13 @@ def folder(value: Any, base: Path) -> Path:
     if not found.is_dir():
         raise ValueError("a folder that exists is wanted")
     return found
+
+
+def network(value: Any, _folder: Path) -> str:
+    try:
+        return str(ipaddress.ip_network(text(value, _folder)))
+    except ValueError:
+        raise ValueError("networks such as 10.20.0.0/16 or fd00::/8 are wanted") from None
 
 
 def resource_type(value: Any, _folder: Path) -> str:

@@ -86,7 +86,7 @@ def test_the_openapi_document_is_valid_and_complete(client: FlaskClient) -> None
     served = {
         re.sub(r"<[^>]+>", "{id}", rule.rule)
         for rule in client.application.url_map.iter_rules()
-        if rule.endpoint.startswith(("hooks.", "pages."))
+        if rule.endpoint.startswith(("hooks.", "pages.", "health."))
     }
     assert set(document["paths"]) == served
 

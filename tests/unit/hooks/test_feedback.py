@@ -10,7 +10,7 @@ import pytest
 
 from cds_service.errors import ConfigurationError, InputError
 from cds_service.hooks.feedback import parse_feedback
-from cds_service.hooks.store import Store
+from cds_service.storage import Store
 
 CARD = "4e0a3a1e-3283-4575-ab82-028d55fe2719"
 WHEN = "2026-06-15T10:00:00Z"
