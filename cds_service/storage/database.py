@@ -70,12 +70,14 @@ class Store:
         with self._writing() as connection:
             cards.record(connection, issued)
 
-    def history(self, patient: str, since: datetime) -> list[Shown]:
+    def history(self, patient: str, since: datetime, *, user: str | None = None) -> list[Shown]:
         """The cards issued for the patient (its hash) since then, and those of standing refusals whatever their age,
         oldest first, each with its answers. Raises RetryLaterError.
+
+        user: leaves out the cards shown to others that nobody answered; a chart that many open has very many.
         """
         with self._reading() as connection:
-            return cards.history(connection, patient, since)
+            return cards.history(connection, patient, since, user)
 
     def add_feedback(self, rows: Sequence[Feedback], *, client: str = "") -> int:
         """Stores the rows of `parse_feedback` in one transaction and says how many were new; one known by its id is

@@ -38,6 +38,16 @@ def test_the_cards_of_a_patient_come_oldest_first_and_only_since_the_given_momen
     assert store.history("n" * 64, LONG_AGO) == []
 
 
+def test_for_one_user_the_cards_of_others_count_only_where_they_were_answered(store: Store) -> None:
+    mine, theirs, answered = card(1), card(2, user="a" * 64), card(3, user="b" * 64)
+    store.record_cards([mine, theirs, answered])
+    store.add_feedback(override(answered), client=CLIENT)
+    shown = store.history(PATIENT, NOW - days(10), user=USER)
+    assert [(each.user, len(each.answers)) for each in shown] == [("b" * 64, 1), (USER, 0)]
+    assert len(store.history(PATIENT, NOW - days(10))) == 3
+    assert len(store.history(PATIENT, NOW - days(2.5), user=USER)) == 1
+
+
 def test_cards_are_recorded_all_or_none(store: Store) -> None:
     known = card()
     store.record_cards([known])
