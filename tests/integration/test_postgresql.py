@@ -73,6 +73,22 @@ def test_while_the_server_is_away_calls_are_told_to_come_again(server: Server, h
     store.close()
 
 
+def test_a_server_that_takes_no_writes_any_more_is_left_for_the_one_that_does(server: Server) -> None:
+    """After a failover the old server may go on answering, as a copy; the connection to it must not be kept."""
+    url = server.new_database()
+    name = url.rpartition("/")[2]
+    told: list[str] = []
+    store = Store(url, report=told.append)
+    server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(RetryLaterError):
+        store.record_cards([card()])
+    server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    store.record_cards([card()])
+    assert len(told) == 1
+    assert told[0].endswith(" 25006")
+    store.close()
+
+
 def test_a_server_that_hangs_holds_a_call_for_seconds_only(server: Server) -> None:
     store = Store(server.new_database(), seconds=1.0)
     store.record_cards([card()])

@@ -194,10 +194,14 @@ def test_threads_store_everything_once(store: Store) -> None:
     assert len(store.history(PATIENT, LONG_AGO)) == 40
 
 
-def test_batches_of_the_same_feedback_in_any_order_are_stored_once(kept: str, opened: Open) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["known cards", "unknown cards"])
+def test_batches_of_the_same_feedback_in_any_order_are_stored_once(
+    kept: str, opened: Open, known: bool
+) -> None:
     store = opened(kept)
     shown = [card() for _ in range(50)]
-    store.record_cards(shown)
+    if known:
+        store.record_cards(shown)
     said = [row for each in shown for row in override(each, "patient-declined")]
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda n: store.add_feedback(said[:: (-1) ** n], client=CLIENT), range(8)))
