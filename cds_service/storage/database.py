@@ -9,6 +9,7 @@ errors of the request (500), never a silent loss.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -30,6 +31,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, StaticPool
 
 from cds_service.errors import ConfigurationError
+from cds_service.storage.records import Deleted, IssuedCard, Shown
 
 METADATA: Final = MetaData()
 FEEDBACK: Final = Table(
@@ -81,9 +83,31 @@ class Store:
             return False
         return True
 
-    def add_feedback(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Stores rows of FEEDBACK in one transaction and says how many were new; one known by its id is kept
-        as it is.
+    def record_cards(self, cards: Sequence[IssuedCard]) -> None:
+        """Records cards, all or none, before they are shown. Raises RetryLaterError."""
+        raise NotImplementedError
+
+    def history(self, patient: str, since: datetime) -> list[Shown]:
+        """The cards issued for the patient (its hash) since then, and those of standing refusals whatever their age,
+        oldest first, each with its answers. Raises RetryLaterError.
+        """
+        raise NotImplementedError
+
+    def revoke(self, patient: str, trial: str | None, now: datetime) -> int:
+        """Ends the standing refusals of the patient, of one trial or of all, and says how many there were."""
+        raise NotImplementedError
+
+    def erase_patient(self, patient: str) -> Deleted:
+        """Deletes all that is stored of the patient: cards, the feedback on them, standing refusals."""
+        raise NotImplementedError
+
+    def retain(self, before: datetime) -> Deleted:
+        """Deletes the cards issued and the feedback received before then; standing refusals stay."""
+        raise NotImplementedError
+
+    def add_feedback(self, rows: Sequence[Mapping[str, Any]], *, client: str = "") -> int:
+        """Stores the rows of `parse_feedback` in one transaction and says how many were new; one known by its id is
+        kept as it is. Linked to its card only where that was issued to this client (its hash) by this service.
         """
         try:
             return self._add_new(rows)
