@@ -9,7 +9,7 @@ is known by the hash of its identity alone. Nothing here fails: an answer that s
     known-ineligible, not-appropriate   everybody        90 days
     patient-declined, enrolled-elsewhere everybody       until revoked
     needs-information                   nobody
-    accepted                            nobody
+    accepted, or revoked by the site    nobody
 
 A reason counts only under this project's code system, for the trial of its card. An answer without a known
 reason leaves standing what an earlier one said.
@@ -23,10 +23,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cds_service.hooks.cards import OVERRIDE_SYSTEM
-from cds_service.storage import Answer, Shown
+from cds_service.storage import ACCEPTED, OVERRIDDEN, REVOKED, Answer, Shown
 
 # The reason of a card that rests because it was shown often enough, beside the codes of the override reasons.
 VIEWS: Final = "views"
+_NO_REFUSAL: Final = (ACCEPTED, REVOKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def resting(
 
 def _of_answers(shown: Shown, user: str) -> Rest | None:
     """The rest that the answers to one card ask for as far as `user` is concerned, over already or not."""
-    said = [answer for answer in shown.answers if answer.outcome == "accepted" or _pause(answer) is not None]
+    said = [answer for answer in shown.answers if answer.outcome in _NO_REFUSAL or _pause(answer) is not None]
     if not said:
         return None
     last = max(enumerate(said), key=lambda each: (each[1].at, each[0]))[1]
@@ -104,7 +105,7 @@ def _of_answers(shown: Shown, user: str) -> Rest | None:
 
 
 def _pause(answer: Answer) -> Pause | None:
-    if answer.outcome != "overridden" or answer.system != OVERRIDE_SYSTEM:
+    if answer.outcome != OVERRIDDEN or answer.system != OVERRIDE_SYSTEM:
         return None
     return PAUSES.get(answer.code or "")
 

@@ -26,9 +26,7 @@ def accepted(at: datetime = T0) -> Answer:
     return Answer("accepted", None, None, at)
 
 
-def shown(
-    at: datetime, *answers: Answer, trial: str = "t", user: str = ME, verdict: str = "v"
-) -> Shown:
+def shown(at: datetime, *answers: Answer, trial: str = "t", user: str = ME, verdict: str = "v") -> Shown:
     return Shown(trial, user, verdict, at, answers)
 
 
@@ -136,7 +134,10 @@ def test_a_reason_concerns_the_trial_of_its_card_alone() -> None:
     history = [shown(T0, said("patient-declined"), trial="other"), shown(T0, said("no-time"))]
     due = {"t": "v", "other": "v", "third": "v"}
     found = resting(history, due, user=ME, now=T0 + DAY, views=5, view_days=14)
-    assert {trial: each.reason for trial, each in found.items()} == {"t": "no-time", "other": "patient-declined"}
+    assert {trial: each.reason for trial, each in found.items()} == {
+        "t": "no-time",
+        "other": "patient-declined",
+    }
 
 
 def test_a_reason_outlasts_a_changed_verdict() -> None:
@@ -274,7 +275,9 @@ def test_other_trials_change_nothing(history: list[Shown], now: datetime) -> Non
 
 
 @given(histories, moments)
-def test_accepting_every_card_in_the_end_lets_every_card_be_shown(history: list[Shown], now: datetime) -> None:
+def test_accepting_every_card_in_the_end_lets_every_card_be_shown(
+    history: list[Shown], now: datetime
+) -> None:
     at = T0 + 300 * DAY
     taken = [replace(each, answers=(*each.answers, accepted(at))) for each in history]
     assert found_in(taken, max(now, at)) == {}
@@ -287,7 +290,9 @@ def test_without_reasons_of_ours_and_without_a_rule_of_views_nothing_rests(
     foreign = [
         replace(
             each,
-            answers=tuple(replace(a, system="https://ehr.example" if a.system else None) for a in each.answers),
+            answers=tuple(
+                replace(a, system="https://ehr.example" if a.system else None) for a in each.answers
+            ),
         )
         for each in history
     ]
@@ -317,9 +322,7 @@ def test_opening_a_chart_again_and_again_shows_the_card_so_often_a_period_and_ne
     for gap in gaps:
         now += gap * MINUTE
         pausing = (
-            bool(history)
-            and len(history) % views == 0
-            and now < history[-1].issued_at + view_days * DAY
+            bool(history) and len(history) % views == 0 and now < history[-1].issued_at + view_days * DAY
         )
         found = resting(history, {"t": "v"}, user=ME, now=now, views=views, view_days=view_days)
         assert bool(found) is pausing
