@@ -51,7 +51,7 @@ def hooks_blueprint(service: Service) -> Blueprint:
     def feedback(service_id: str) -> Response:
         caller = service.caller(also=f"/cds-services/{service_id}")
         service.trials_of(service_id)
-        rows = parse_feedback(json_body(), service_id)
+        rows = parse_feedback(json_body(), service_id, service.now())
         client = service.pseudonyms.client(caller.issuer, caller.tenant)
         new = service.store.add_feedback(rows, client=client)
         service.log("feedback", service=service_id, status=200, resources=new)
