@@ -11,8 +11,8 @@ is known by the hash of its identity alone. Nothing here fails: an answer that s
     needs-information                   nobody
     accepted, or revoked by the site    nobody
 
-A reason counts only under this project's code system, for the trial of its card. An answer without a known
-reason leaves standing what an earlier one said.
+A reason counts only under this project's code system, for the trial of its card. A dismissal without a reason, or
+with one of the EHR's own, leaves standing what an earlier answer said.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cds_service.hooks.cards import OVERRIDE_SYSTEM
-from cds_service.storage import ACCEPTED, OVERRIDDEN, REVOKED, Answer, Shown
+from cds_service.storage import OVERRIDDEN, Answer, Shown
 
 # The reason of a card that rests because it was shown often enough, beside the codes of the override reasons.
 VIEWS: Final = "views"
-_NO_REFUSAL: Final = (ACCEPTED, REVOKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def resting(
 
 def _of_answers(shown: Shown, user: str) -> Rest | None:
     """The rest that the answers to one card ask for as far as `user` is concerned, over already or not."""
-    said = [answer for answer in shown.answers if answer.outcome in _NO_REFUSAL or _pause(answer) is not None]
+    said = [answer for answer in shown.answers if answer.decides]
     if not said:
         return None
     last = max(enumerate(said), key=lambda each: (each[1].at, each[0]))[1]

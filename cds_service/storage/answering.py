@@ -65,7 +65,7 @@ def _cards(
         )
         for row in connection.execute(asked).mappings():
             if (place := (row["card"], row["service"])) in places:
-                found[place] = dict(row)
+                found[place] = {name: row[name] for name in ("card", *_CARD_FIELDS)}
     return found
 
 
@@ -87,7 +87,7 @@ def _values(key: str, row: Feedback, card: Mapping[str, Any] | None) -> dict[str
 
 
 def _settle(connection: Connection, cards: Sequence[Mapping[str, Any]]) -> None:
-    """Makes the standing refusals of these cards what the last answer to each says."""
+    """Makes the standing refusals of these cards what the last answer to each that decides says."""
     if not cards:
         return
     named = [card["card"] for card in cards]
@@ -100,10 +100,13 @@ def _settle(connection: Connection, cards: Sequence[Mapping[str, Any]]) -> None:
     for row in connection.execute(select(FEEDBACK).where(linked)).mappings():
         said.setdefault(row["card"], []).append(row)
     for card in cards:
-        last = answers(said[card["card"]])[-1]
+        decisions = [answer for answer in answers(said[card["card"]]) if answer.decides]
         refusal = refusals.get(card["card"])
-        if refusal is not None and refusal["refused_at"] > last.at:
-            last = standing(refusal)
+        if refusal is not None and (not decisions or refusal["refused_at"] > decisions[-1].at):
+            decisions.append(standing(refusal))
+        if not decisions:
+            continue
+        last = decisions[-1]
         if refusal is not None:
             connection.execute(delete(REFUSALS).where(REFUSALS.c.card == card["card"]))
         if stands(last):

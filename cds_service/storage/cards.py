@@ -30,8 +30,8 @@ def history(connection: Connection, patient: str, since: Any) -> list[Shown]:
     for row in connection.execute(select(REFUSALS).where(REFUSALS.c.patient == patient)).mappings():
         if row["card"] not in shown:
             # The card or the feedback on it may be gone already: the refusal is known without them.
-            given = answers(answered.get(row["card"], ()))
-            shown[row["card"]] = _shown(row, given or (standing(row),))
+            later = answers(answered.get(row["card"], ()))
+            shown[row["card"]] = _shown(row, (standing(row), *later))
     return sorted(shown.values(), key=lambda card: card.issued_at)
 
 

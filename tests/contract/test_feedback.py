@@ -142,6 +142,34 @@ def test_accepting_the_card_later_takes_the_refusal_back(ward: Ward) -> None:
 
 
 @pytest.mark.parametrize(
+    "later", [{}, {"overrideReason": {"reason": {"code": "x", "system": "https://ehr.example"}}}]
+)
+def test_a_dismissal_without_a_reason_of_ours_takes_no_refusal_back(
+    ward: Ward, later: dict[str, Any]
+) -> None:
+    (card,) = ward.open()
+    ward.refuse(card, "patient-declined")
+    assert ward.tell(card, **later) == 200
+    assert ward.open() == []
+    store = ward.http.application.extensions["cds_service"].store
+    # Neither once the card is forgotten, nor once the feedback is, but for the dismissal.
+    ward.clock.forward(400 * DAY)
+    assert ward.open() == []
+    ward.tell(card, userComment="x", **later)
+    store.retain(ward.clock.at - DAY)
+    assert ward.open() == []
+
+
+def test_another_reason_of_ours_replaces_the_first(ward: Ward) -> None:
+    (card,) = ward.open()
+    ward.refuse(card, "patient-declined")
+    ward.refuse(card, "needs-information")
+    assert ward.open() != []
+    ward.clock.forward(400 * DAY)
+    assert ward.open() != []
+
+
+@pytest.mark.parametrize(
     "override",
     [
         {"reason": {"code": "patient-declined", "system": "https://ehr.example/reasons"}},

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cds_service.hooks.cards import OVERRIDE_REASONS, OVERRIDE_SYSTEM
 from cds_service.hooks.suppression import LONGEST_PAUSE, PAUSES, VIEWS, Rest, resting
 from cds_service.storage import Answer, Shown
+from cds_service.storage.schema import STANDING_REASONS
 
 T0 = datetime(2026, 6, 15, 9, tzinfo=UTC)
 ME, OTHER = "user-a", "user-b"
@@ -24,6 +25,10 @@ def said(code: str, at: datetime = T0, system: str | None = OVERRIDE_SYSTEM) -> 
 
 def accepted(at: datetime = T0) -> Answer:
     return Answer("accepted", None, None, at)
+
+
+def revoked(at: datetime) -> Answer:
+    return Answer("revoked", None, None, at)
 
 
 def shown(at: datetime, *answers: Answer, trial: str = "t", user: str = ME, verdict: str = "v") -> Shown:
@@ -53,6 +58,9 @@ REASONS: list[tuple[str, int | None, int | None]] = [
 def test_every_reason_that_a_card_offers_has_its_rule() -> None:
     assert {reason for reason, _, _ in REASONS} == set(OVERRIDE_REASONS) == set(PAUSES)
     assert timedelta(days=90) == LONGEST_PAUSE
+    # What the store keeps until it is revoked.
+    assert {r for r, pause in PAUSES.items() if pause.days is None and pause.everyone} == STANDING_REASONS
+    assert all(pause.everyone for pause in PAUSES.values() if pause.days is None)
 
 
 @pytest.mark.parametrize(("reason", "own", "others"), REASONS)
@@ -100,6 +108,11 @@ def test_an_answer_that_is_no_known_reason_of_ours_rests_nothing(answer: Answer)
         ([accepted(), said("patient-declined", T0 + MINUTE)], "patient-declined"),
         ([said("known-ineligible"), said("no-time", T0 + MINUTE)], "no-time"),
         ([said("patient-declined"), said("needs-information", T0 + MINUTE)], None),
+        # what is no code of ours has no rule, but is what was said last
+        ([said("patient-declined"), said("x", T0 + MINUTE)], None),
+        # the site revoked it; and the patient declined again
+        ([said("patient-declined"), revoked(T0 + MINUTE)], None),
+        ([said("patient-declined"), revoked(T0 + MINUTE), said("no-time", T0 + MINUTE)], "no-time"),
         # at the same moment the one received later counts
         ([said("no-time"), said("patient-declined")], "patient-declined"),
         # a dismissal without a reason, or with a reason of the EHR's own, takes nothing back
