@@ -48,7 +48,6 @@ PAUSES: Final[Mapping[str, Pause]] = {
     "enrolled-elsewhere": Pause(everyone=True, days=None),
     "needs-information": Pause(everyone=False, days=0),
 }
-LONGEST_PAUSE: Final = timedelta(days=max(pause.days or 0 for pause in PAUSES.values()))
 
 
 @dataclass(frozen=True, slots=True)

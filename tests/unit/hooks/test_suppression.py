@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.hooks.cards import OVERRIDE_REASONS, OVERRIDE_SYSTEM
-from cds_service.hooks.suppression import LONGEST_PAUSE, PAUSES, VIEWS, Rest, resting
+from cds_service.hooks.suppression import PAUSES, VIEWS, Rest, resting
 from cds_service.storage import Answer, Shown
 from cds_service.storage.schema import STANDING_REASONS
 
@@ -57,7 +57,6 @@ REASONS: list[tuple[str, int | None, int | None]] = [
 
 def test_every_reason_that_a_card_offers_has_its_rule() -> None:
     assert {reason for reason, _, _ in REASONS} == set(OVERRIDE_REASONS) == set(PAUSES)
-    assert timedelta(days=90) == LONGEST_PAUSE
     # What the store keeps until it is revoked.
     assert {r for r, pause in PAUSES.items() if pause.days is None and pause.everyone} == STANDING_REASONS
     assert all(pause.everyone for pause in PAUSES.values() if pause.days is None)
