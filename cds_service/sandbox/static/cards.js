@@ -135,7 +135,7 @@ export function restsElement(rests, trials, { wake }) {
   });
   return el("section", { className: "notice rests", "aria-label": "Cards at rest" },
     el("ul", {}, rests.map(one)),
-    el("p", { className: "soft" }, "So the feedback asked. At a site an operator ends it on the command line; here a button does."),
+    el("p", { className: "soft" }, "Feedback on an earlier card asked for this. At a site an operator ends it on the command line; here this button does."),
     button, problem);
 }
 

@@ -175,6 +175,7 @@ async function fireHook() {
   if (own.tab === "wire") showTab("wire");
   const resting = (await rests(own.id)).filter((rest) => own.service.id === "trial-eligibility" || own.service.id === `trial-${rest.trial}`);
   if (chart !== own || own.calls !== call || !resting.length) return;
+  announce(resting.map(({ reason }) => `A card rests: ${reason}`).join(". "));
   place.append(restsElement(resting, config.trials, { wake: () => wake(own) }));
 }
 
