@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, request
 
 from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
-from cds_service.errors import ConfigurationError
+from cds_service.errors import ConfigurationError, RetryLaterError
 from cds_service.hooks.auth import Client, read_jwks
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
@@ -31,7 +31,7 @@ from cds_service.logs import Log, json_log
 from cds_service.records.fhir_transport import Transport
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
-from cds_service.storage import Pseudonyms, Store
+from cds_service.storage import Pseudonyms, Retention, Store
 
 # Browser clients may use these; /assessments is for servers.
 _CORS_PATHS: Final = ("/cds-services", "/trials/", "/openapi.json", "/healthz", "/readyz")
@@ -46,7 +46,6 @@ _CORS: Final = {
 _NOT_YET: Final = (
     "audit.sink",
     "limits.requests_per_minute",
-    "feedback.retention_days",
 )
 
 
@@ -75,6 +74,7 @@ def create_app(
     register_problems(app, write)
     if not service.clients:
         app.before_request(lambda: local_only(request))
+    app.before_request(_retention(service.store, settings.feedback.retention_days))
     app.after_request(_headers)
     app.register_blueprint(hooks_blueprint(service))
     app.register_blueprint(pages_blueprint(service))
@@ -118,6 +118,7 @@ def join(
         raise ConfigurationError(
             "service.base_url is missing: with [[clients]] their tokens name it as audience."
         )
+    pseudonyms = Pseudonyms.load(settings.feedback.pseudonym_key_file)
     return Service(
         trials=trials,
         screener=screener,
@@ -126,11 +127,11 @@ def join(
             for trial_id, trial in trials.items()
         },
         transport=Transport(),
-        store=Store(settings.service.database_url),
+        store=_store(settings, pseudonyms, log),
         log=log,
         today=today(settings),
         now=now or (lambda: datetime.now(UTC)),
-        pseudonyms=Pseudonyms.load(settings.feedback.pseudonym_key_file),
+        pseudonyms=pseudonyms,
         cards=CardOptions(
             show_excluded=settings.cards.show_excluded,
             max_cards=settings.cards.max_cards,
@@ -163,6 +164,27 @@ def observation_codes(screener: Screener) -> tuple[str, ...]:
                 if need.value_set is not None:
                     codes.update(c.code for c in screener.value_sets.expand(need.value_set) if c.code)
     return tuple(sorted(codes))
+
+
+def _store(settings: Settings, pseudonyms: Pseudonyms, log: Log) -> Store:
+    """The database, and the certainty that its hashes are made with the configured key."""
+    store = Store(settings.service.database_url, report=lambda kind: log("database-failed", problem=kind))
+    store.hold_key(pseudonyms.check())
+    return store
+
+
+def _retention(store: Store, days: int) -> Callable[[], None]:
+    """Deletes what is too old now; and what each request calls, so that its process goes on with it hourly."""
+    retention = Retention(store, days)
+    try:
+        retention.apply()
+    except RetryLaterError:
+        raise ConfigurationError(
+            "service.database_url: the database does not answer; try again when it does."
+        ) from None
+    # Whoever serves forks from here: with no connection open.
+    store.release()
+    return retention.begin
 
 
 def today(settings: Settings) -> Callable[[], date]:

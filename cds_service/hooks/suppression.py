@@ -12,7 +12,7 @@ is known by the hash of its identity alone. Nothing here fails: an answer that s
     accepted, or revoked by the site    nobody
 
 A reason counts only under this project's code system, for the trial of its card. A dismissal without a reason, or
-with one of the EHR's own, leaves standing what an earlier answer said.
+with one that is not known, leaves standing what an earlier answer said.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def resting(
 
 def _of_answers(shown: Shown, user: str) -> Rest | None:
     """The rest that the answers to one card ask for as far as `user` is concerned, over already or not."""
-    said = [answer for answer in shown.answers if answer.decides]
+    said = [answer for answer in shown.answers if answer.outcome != OVERRIDDEN or _pause(answer) is not None]
     if not said:
         return None
     last = max(enumerate(said), key=lambda each: (each[1].at, each[0]))[1]

@@ -5,7 +5,9 @@ No patient data: who a card was for is a keyed hash.
 from __future__ import annotations
 
 from cds_service.storage.database import Store
+from cds_service.storage.engine import sqlite_file
 from cds_service.storage.pseudonyms import Pseudonyms
+from cds_service.storage.rates import NO_REASON, OTHER_REASON, Week, weekly
 from cds_service.storage.records import (
     ACCEPTED,
     OVERRIDDEN,
@@ -17,9 +19,12 @@ from cds_service.storage.records import (
     Shown,
     StoredFeedback,
 )
+from cds_service.storage.retention import Retention
 
 __all__ = [
     "ACCEPTED",
+    "NO_REASON",
+    "OTHER_REASON",
     "OVERRIDDEN",
     "REVOKED",
     "Answer",
@@ -27,7 +32,11 @@ __all__ = [
     "Feedback",
     "IssuedCard",
     "Pseudonyms",
+    "Retention",
     "Shown",
     "Store",
     "StoredFeedback",
+    "Week",
+    "sqlite_file",
+    "weekly",
 ]

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, delete, select, update
 
-from cds_service.storage.cards import answers, standing
+from cds_service.storage.cards import answers
 from cds_service.storage.engine import insert_into
 from cds_service.storage.records import OVERRIDDEN, Answer, Feedback, StoredFeedback
-from cds_service.storage.schema import CARDS, FEEDBACK, REFUSALS, STANDING_REASONS, STANDING_SYSTEM
+from cds_service.storage.schema import CARDS, FEEDBACK, REASONS, REFUSALS, STANDING_REASONS
+from cds_service.terminology.systems import OVERRIDE_REASON
 
 _CARD_FIELDS: Final = ("service", "trial", "verdict", "issued_at", "client", "patient", "user")
 
@@ -87,7 +88,7 @@ def _values(key: str, row: Feedback, card: Mapping[str, Any] | None) -> dict[str
 
 
 def _settle(connection: Connection, cards: Sequence[Mapping[str, Any]]) -> None:
-    """Makes the standing refusals of these cards what the last answer to each that decides says."""
+    """Makes the standing refusals of these cards what the last answer to each says that has an effect."""
     if not cards:
         return
     named = [card["card"] for card in cards]
@@ -100,16 +101,11 @@ def _settle(connection: Connection, cards: Sequence[Mapping[str, Any]]) -> None:
     for row in connection.execute(select(FEEDBACK).where(linked)).mappings():
         said.setdefault(row["card"], []).append(row)
     for card in cards:
-        decisions = [answer for answer in answers(said[card["card"]]) if answer.decides]
-        refusal = refusals.get(card["card"])
-        if refusal is not None and (not decisions or refusal["refused_at"] > decisions[-1].at):
-            decisions.append(standing(refusal))
-        if not decisions:
-            continue
-        last = decisions[-1]
-        if refusal is not None:
+        given = answers(said.get(card["card"], ()), refusals.get(card["card"]))
+        last = next((answer for answer in reversed(given) if _has_effect(answer)), None)
+        if card["card"] in refusals:
             connection.execute(delete(REFUSALS).where(REFUSALS.c.card == card["card"]))
-        if stands(last):
+        if last is not None and stands(last):
             values = {**card, "override_code": last.code, "refused_at": last.at}
             connection.execute(
                 insert_into(REFUSALS, connection.dialect).values(**values).on_conflict_do_nothing()
@@ -118,9 +114,14 @@ def _settle(connection: Connection, cards: Sequence[Mapping[str, Any]]) -> None:
 
 def stands(answer: Answer) -> bool:
     """Whether the answer holds until it is revoked."""
-    return (
-        answer.outcome == OVERRIDDEN and answer.system == STANDING_SYSTEM and answer.code in STANDING_REASONS
-    )
+    return _has_effect(answer) and answer.code in STANDING_REASONS
+
+
+def _has_effect(answer: Answer) -> bool:
+    """Whether the answer says something to this service: a reason that is not its own does not."""
+    if answer.outcome != OVERRIDDEN:
+        return True
+    return answer.system == OVERRIDE_REASON and answer.code in REASONS
 
 
 def revoke(connection: Connection, patient: str, trial: str | None, now: datetime) -> int:
@@ -129,7 +130,7 @@ def revoke(connection: Connection, patient: str, trial: str | None, now: datetim
     told = update(FEEDBACK).where(
         FEEDBACK.c.patient == patient,
         FEEDBACK.c.outcome == OVERRIDDEN,
-        FEEDBACK.c.override_system == STANDING_SYSTEM,
+        FEEDBACK.c.override_system == OVERRIDE_REASON,
         FEEDBACK.c.override_code.in_(STANDING_REASONS),
         FEEDBACK.c.revoked_at.is_(None),
     )

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select
 
 from cds_service.storage.records import OVERRIDDEN, REVOKED, Answer, IssuedCard, Shown
-from cds_service.storage.schema import CARDS, FEEDBACK, REFUSALS, STANDING_SYSTEM
+from cds_service.storage.schema import CARDS, FEEDBACK, REFUSALS
+from cds_service.terminology.systems import OVERRIDE_REASON
 
 _FIELDS = tuple(IssuedCard.__slots__)
 
@@ -29,14 +30,16 @@ def history(connection: Connection, patient: str, since: Any) -> list[Shown]:
         shown[row["uuid"]] = _shown(row, answers(answered.get(row["uuid"], ())))
     for row in connection.execute(select(REFUSALS).where(REFUSALS.c.patient == patient)).mappings():
         if row["card"] not in shown:
-            # The card or the feedback on it may be gone already: the refusal is known without them.
-            later = answers(answered.get(row["card"], ()))
-            shown[row["card"]] = _shown(row, (standing(row), *later))
+            # The card and the feedback that refused it are gone already: the refusal is known without them.
+            shown[row["card"]] = _shown(row, answers(answered.get(row["card"], ()), row))
     return sorted(shown.values(), key=lambda card: card.issued_at)
 
 
-def answers(rows: Iterable[RowMapping]) -> tuple[Answer, ...]:
-    """The answers that feedback rows of one card amount to, oldest first; revocations among them."""
+def answers(rows: Iterable[RowMapping], refusal: RowMapping | None = None) -> tuple[Answer, ...]:
+    """The answers that feedback rows of one card amount to, oldest first; revocations among them.
+
+    refusal: the card's standing one, which is an answer too where the feedback that gave it is no longer stored.
+    """
     found = []
     for row in rows:
         at = min(row["outcome_timestamp"], row["received_at"])
@@ -44,12 +47,12 @@ def answers(rows: Iterable[RowMapping]) -> tuple[Answer, ...]:
         found.append((at, row["received_at"], row["id"], given))
         if (revoked := row["revoked_at"]) is not None:
             found.append((revoked, revoked, row["id"], Answer(REVOKED, None, None, revoked)))
+    if refusal is not None:
+        at = refusal["refused_at"]
+        stands = Answer(OVERRIDDEN, OVERRIDE_REASON, refusal["override_code"], at)
+        if all(given != stands for *_, given in found):
+            found.append((at, at, "", stands))
     return tuple(answer for *_, answer in sorted(found, key=lambda each: each[:3]))
-
-
-def standing(refusal: RowMapping) -> Answer:
-    """The answer that a standing refusal is."""
-    return Answer(OVERRIDDEN, STANDING_SYSTEM, refusal["override_code"], refusal["refused_at"])
 
 
 def _shown(row: RowMapping, given: tuple[Answer, ...]) -> Shown:

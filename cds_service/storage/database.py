@@ -143,16 +143,15 @@ class Store:
         """Deletes the token ids that have expired, and says how many."""
         return self._delete_older(TOKENS, TOKENS.c.expires_at, now)
 
-    def hold_key(self, check: str) -> None:
+    def hold_key(self, check: str, *, remember: bool = True) -> None:
         """Remembers by which key the hashes are made (`Pseudonyms.check`). Raises ConfigurationError where it was
-        another: under that no card, no refusal and no patient to erase would be found again.
+        another: with this one no card, no refusal and no patient to erase would be found again.
         """
         with self._writing(durable=True) as connection:
             known = connection.scalar(select(ABOUT.c.value).where(ABOUT.c.name == "key"))
-            if known is None:
+            if known is None and remember:
                 connection.execute(insert(ABOUT).values(name="key", value=check))
-                return
-        if known != check:
+        if known not in (None, check):
             raise ConfigurationError(
                 "feedback.pseudonym_key_file: the database was written with another key: name that key's file or"
                 " restore it; without it, begin with a new database (service.database_url)."

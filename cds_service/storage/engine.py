@@ -10,6 +10,7 @@ waits longer than the given seconds; what comes too late is the driver's error, 
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 import weakref
@@ -22,6 +23,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from cds_service.errors import ConfigurationError
+
+# What SQLAlchemy says of a connection that broke would stand on standard error, with a traceback, among JSON lines;
+# whoever gives it a handler gets it still.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
 WRITES: Final = "cds_service_writes"
 DURABLE: Final = "cds_service_durable"

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from cds_service.terminology.systems import OVERRIDE_REASON
-
 ACCEPTED: Final = "accepted"
 OVERRIDDEN: Final = "overridden"
 REVOKED: Final = "revoked"
@@ -46,17 +44,10 @@ class Answer:
     code: str | None
     at: datetime
 
-    @property
-    def decides(self) -> bool:
-        """Whether it says anything of later cards: a dismissal without a reason, or with a reason of the EHR's own,
-        leaves standing what was said before.
-        """
-        return self.outcome != OVERRIDDEN or self.system == OVERRIDE_REASON
-
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A card as it was shown for a patient, with the answers to it, oldest first; the last that decides counts."""
+    """A card as it was shown for a patient, with the answers to it, oldest first; the last one counts."""
 
     trial: str
     user: str

@@ -35,12 +35,18 @@ from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TypeDecorator
 
 from cds_service.errors import ConfigurationError
-from cds_service.terminology.systems import OVERRIDE_REASON
 
 VERSION: Final = 2
-# Reasons that hold for all users until they are revoked (clinical sense: the patient has decided).
-STANDING_SYSTEM: Final = OVERRIDE_REASON
+# The codes of this project's override reasons that have an effect, and those that hold until they are revoked: the
+# patient has decided.
 STANDING_REASONS: Final = frozenset({"patient-declined", "enrolled-elsewhere"})
+REASONS: Final = STANDING_REASONS | {
+    "no-time",
+    "already-discussed",
+    "known-ineligible",
+    "not-appropriate",
+    "needs-information",
+}
 # The number under which processes that start at once take turns on PostgreSQL ("cds" in ASCII).
 _LOCK: Final = 0x636473
 

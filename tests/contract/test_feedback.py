@@ -25,6 +25,8 @@ ALL = "/cds-services/trial-eligibility"
 SYSTEM = "https://cds-service.example/fhir/CodeSystem/override-reason"
 T0 = datetime(2026, 6, 15, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
+# The retention goes by the machine's clock, whatever these tests say the time is.
+KEPT: dict[str, Any] = {"feedback__retention_days": 36_500}
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Ward:
 @pytest.fixture
 def ward(make_app: Make) -> Ward:
     clock = Clock()
-    return Ward(make_app(now=clock).test_client(), clock)
+    return Ward(make_app(now=clock, **KEPT).test_client(), clock)
 
 
 EVERYBODY = "everybody"
@@ -264,10 +266,10 @@ def test_the_site_may_let_no_card_rest_after_views(make_app: Make) -> None:
 def test_what_was_answered_outlives_the_process(make_app: Make, tmp_path: Path) -> None:
     clock = Clock()
     url = f"sqlite:///{tmp_path / 'kept.db'}"
-    first = Ward(make_app(service__database_url=url, now=clock).test_client(), clock)
+    first = Ward(make_app(service__database_url=url, now=clock, **KEPT).test_client(), clock)
     (card,) = first.open()
     first.refuse(card, "patient-declined")
-    second = Ward(make_app(service__database_url=url, now=clock).test_client(), clock)
+    second = Ward(make_app(service__database_url=url, now=clock, **KEPT).test_client(), clock)
     assert second.open() == []
 
 
@@ -330,7 +332,7 @@ def hospitals(make_app: Make, tmp_path: Path) -> Callable[..., Ward]:
     )
     # The machine's time: tokens are judged by it.
     clock = Clock(datetime.now(UTC))
-    http = make_app(base_url=BASE, clients=clients, now=clock).test_client()
+    http = make_app(base_url=BASE, clients=clients, now=clock, **KEPT).test_client()
 
     def ward(name: str, tenant: str | None = None) -> Ward:
         def sign(path: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cds_service.hooks.cards import OVERRIDE_REASONS, OVERRIDE_SYSTEM
 from cds_service.hooks.suppression import PAUSES, VIEWS, Rest, resting
 from cds_service.storage import Answer, Shown
+from cds_service.storage.schema import REASONS as STORED_REASONS
 from cds_service.storage.schema import STANDING_REASONS
 
 T0 = datetime(2026, 6, 15, 9, tzinfo=UTC)
@@ -57,7 +58,8 @@ REASONS: list[tuple[str, int | None, int | None]] = [
 
 def test_every_reason_that_a_card_offers_has_its_rule() -> None:
     assert {reason for reason, _, _ in REASONS} == set(OVERRIDE_REASONS) == set(PAUSES)
-    # What the store keeps until it is revoked.
+    # What the store knows, and what it keeps until it is revoked.
+    assert set(PAUSES) == set(STORED_REASONS)
     assert {r for r, pause in PAUSES.items() if pause.days is None and pause.everyone} == STANDING_REASONS
     assert all(pause.everyone for pause in PAUSES.values() if pause.days is None)
 
@@ -107,14 +109,13 @@ def test_an_answer_that_is_no_known_reason_of_ours_rests_nothing(answer: Answer)
         ([accepted(), said("patient-declined", T0 + MINUTE)], "patient-declined"),
         ([said("known-ineligible"), said("no-time", T0 + MINUTE)], "no-time"),
         ([said("patient-declined"), said("needs-information", T0 + MINUTE)], None),
-        # what is no code of ours has no rule, but is what was said last
-        ([said("patient-declined"), said("x", T0 + MINUTE)], None),
         # the site revoked it; and the patient declined again
         ([said("patient-declined"), revoked(T0 + MINUTE)], None),
         ([said("patient-declined"), revoked(T0 + MINUTE), said("no-time", T0 + MINUTE)], "no-time"),
         # at the same moment the one received later counts
         ([said("no-time"), said("patient-declined")], "patient-declined"),
-        # a dismissal without a reason, or with a reason of the EHR's own, takes nothing back
+        # a dismissal without a reason, or with one that is not known, takes nothing back
+        ([said("patient-declined"), said("x", T0 + MINUTE)], "patient-declined"),
         ([said("patient-declined"), Answer("overridden", None, None, T0 + MINUTE)], "patient-declined"),
         ([said("patient-declined"), said("x", T0 + MINUTE, "https://ehr.example")], "patient-declined"),
     ],
