@@ -80,10 +80,9 @@ def resting(
     for trial, verdict in due.items():
         of_trial = [shown for shown in cards if shown.trial == trial]
         rests = [rest for shown in of_trial if (rest := _of_answers(shown, user)) is not None]
-        if views > 0 and view_days > 0:
-            unanswered = _unanswered([shown for shown in of_trial if shown.user == user], verdict)
-            if (until := _end_of_rest(unanswered, views, timedelta(days=view_days))) is not None:
-                rests.append(Rest(trial, VIEWS, until))
+        unanswered = _unanswered([shown for shown in of_trial if shown.user == user], verdict)
+        if (until := _end_of_rest(unanswered, views, timedelta(days=view_days))) is not None:
+            rests.append(Rest(trial, VIEWS, until))
         in_force = [rest for rest in rests if rest.until is None or now < rest.until]
         if in_force:
             found[trial] = max(in_force, key=_end)
@@ -126,7 +125,7 @@ def _unanswered(own: Sequence[Shown], verdict: str) -> list[Shown]:
 def _end_of_rest(row: Sequence[Shown], views: int, pause: timedelta) -> datetime | None:
     """When the latest rest of a row of views ends: each starts with the view that makes the number full.
 
-    Views during a rest come of calls that were under way together; they start no new count.
+    Views during a rest come of calls that were under way together; they start no new count. 0 views: no rest.
     """
     until: datetime | None = None
     count = 0

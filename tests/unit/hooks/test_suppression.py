@@ -173,6 +173,12 @@ def test_the_fifth_unanswered_view_is_followed_by_a_rest() -> None:
     assert rest(*seen(5), now=LAST + 14 * DAY) is None
 
 
+def test_the_latest_view_counts_wherever_it_stands_in_the_history() -> None:
+    early, late = seen(2), seen(3, start=T0 + DAY)
+    for history in ([*early, *late], [*late, *early], [*early, *late][::-1]):
+        assert rest(*history, now=T0 + 2 * DAY) == Rest("t", VIEWS, late[-1].issued_at + 14 * DAY)
+
+
 def test_after_the_rest_the_card_is_shown_as_often_again() -> None:
     again = LAST + 15 * DAY
     for count in range(1, 5):
