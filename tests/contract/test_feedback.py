@@ -107,6 +107,7 @@ REASONS: list[tuple[str, str, int | None]] = [
 ]
 
 
+@pytest.mark.proves("checklist:40")
 @pytest.mark.parametrize(("reason", "whom", "days"), REASONS)
 def test_a_reason_keeps_later_cards_away(ward: Ward, reason: str, whom: str, days: int | None) -> None:
     (card,) = ward.open()
@@ -134,6 +135,7 @@ def test_a_refusal_concerns_its_patient_alone(ward: Ward) -> None:
     assert ward.open(patient="two") != []
 
 
+@pytest.mark.proves("checklist:39")
 def test_accepting_the_card_later_takes_the_refusal_back(ward: Ward) -> None:
     (card,) = ward.open()
     ward.refuse(card, "patient-declined")
@@ -199,6 +201,7 @@ def test_feedback_sent_to_another_service_than_the_cards_does_not_concern_it(war
     assert ward.open() != []
 
 
+@pytest.mark.proves("checklist:41")
 def test_the_same_feedback_sent_again_says_nothing_new(ward: Ward) -> None:
     (card,) = ward.open()
     ward.refuse(card, "no-time")
@@ -310,6 +313,7 @@ def test_no_identifier_reaches_the_database_or_the_log(make_app: Make, tmp_path:
             "reason": "patient-declined"} in log  # fmt: skip
 
 
+@pytest.mark.proves("checklist:32")
 def test_cards_issued_at_the_same_moment_are_different_cards(ward: Ward) -> None:
     uuids = {ward.open()[0]["uuid"] for _ in range(3)}
     assert len(uuids) == 3

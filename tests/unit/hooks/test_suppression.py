@@ -125,6 +125,11 @@ def test_the_latest_answer_to_a_card_counts(answers: list[Answer], expected: str
     assert (found and found.reason) == expected
 
 
+def test_a_need_of_information_rests_nothing_even_where_clocks_differ() -> None:
+    """Another process's clock may be ahead of this one's."""
+    assert rest(shown(T0, said("needs-information", T0 + SECOND)), now=T0) is None
+
+
 def test_an_acceptance_ends_the_rest_of_its_own_card_alone() -> None:
     declined = shown(T0 - 2 * MINUTE, said("patient-declined"), user=OTHER)
     taken = shown(T0 - MINUTE, accepted(T0 + MINUTE))
