@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, insert, or_, select
 
 from cds_service.storage.records import OVERRIDDEN, REVOKED, Answer, IssuedCard, Shown
 from cds_service.storage.schema import CARDS, FEEDBACK, REFUSALS
@@ -19,12 +19,16 @@ def record(connection: Connection, cards: Sequence[IssuedCard]) -> None:
     connection.execute(insert(CARDS), [{name: getattr(card, name) for name in _FIELDS} for card in cards])
 
 
-def history(connection: Connection, patient: str, since: Any) -> list[Shown]:
-    """The patient's cards since then and those whose refusal stands, oldest first, each with its answers."""
+def history(connection: Connection, patient: str, since: datetime, user: str | None) -> list[Shown]:
+    """The patient's cards since then and those whose refusal stands, oldest first, each with its answers; with `user`
+    without the cards of others that nobody answered.
+    """
     answered: dict[str, list[RowMapping]] = {}
     for row in connection.execute(select(FEEDBACK).where(FEEDBACK.c.patient == patient)).mappings():
         answered.setdefault(row["card"], []).append(row)
     recent = select(CARDS).where(CARDS.c.patient == patient, CARDS.c.issued_at >= since)
+    if user is not None:
+        recent = recent.where(or_(CARDS.c.user == user, CARDS.c.uuid.in_(list(answered))))
     shown: dict[str, Shown] = {}
     for row in connection.execute(recent).mappings():
         shown[row["uuid"]] = _shown(row, answers(answered.get(row["uuid"], ())))
