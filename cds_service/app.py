@@ -9,7 +9,7 @@ OperationOutcome.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -46,7 +46,6 @@ _CORS: Final = {
 _NOT_YET: Final = (
     "audit.sink",
     "limits.requests_per_minute",
-    "cards.rest_after_views",
 )
 
 
@@ -57,16 +56,17 @@ def create_app(
     sandbox: Iterable[Blueprint] = (),
     screener: Screener | None = None,
     log: Log | None = None,
+    now: Callable[[], datetime] | None = None,
 ) -> Flask:
     """The application. Raises ConfigurationError, AuthoringError.
 
     base_url: the bound address, where service.base_url is not set; needed beside [[clients]]. sandbox:
     blueprints of the embedded demo EHR. screener, log: as already loaded elsewhere, otherwise made from
-    the settings.
+    the settings. now: the clock of what is recorded, otherwise the machine's.
     """
     write = log or json_log()
     loaded = screener or load_screener(settings)
-    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox))
+    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox), now=now)
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
@@ -103,7 +103,13 @@ def load_screener(settings: Settings) -> Screener:
 
 
 def join(
-    settings: Settings, screener: Screener, log: Log, *, base_url: str | None = None, sandbox: bool = False
+    settings: Settings,
+    screener: Screener,
+    log: Log,
+    *,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    now: Callable[[], datetime] | None = None,
 ) -> Service:
     """The parts behind the routes."""
     trials = screener.catalog.trials
@@ -112,6 +118,7 @@ def join(
         raise ConfigurationError(
             "service.base_url is missing: with [[clients]] their tokens name it as audience."
         )
+    pseudonyms = Pseudonyms.load(settings.feedback.pseudonym_key_file)
     return Service(
         trials=trials,
         screener=screener,
@@ -120,13 +127,17 @@ def join(
             for trial_id, trial in trials.items()
         },
         transport=Transport(),
-        store=_store(settings, log),
+        store=_store(settings, pseudonyms, log),
         log=log,
         today=today(settings),
+        now=now or (lambda: datetime.now(UTC)),
+        pseudonyms=pseudonyms,
         cards=CardOptions(
             show_excluded=settings.cards.show_excluded,
             max_cards=settings.cards.max_cards,
             fixed_date=settings.service.as_of is not None,
+            rest_after_views=settings.cards.rest_after_views,
+            rest_days=settings.cards.rest_days,
         ),
         clients=tuple(_client(client) for client in settings.clients),
         version=__version__,
@@ -155,10 +166,10 @@ def observation_codes(screener: Screener) -> tuple[str, ...]:
     return tuple(sorted(codes))
 
 
-def _store(settings: Settings, log: Log) -> Store:
+def _store(settings: Settings, pseudonyms: Pseudonyms, log: Log) -> Store:
     """The database, and the certainty that its hashes are made with the configured key."""
     store = Store(settings.service.database_url, report=lambda kind: log("database-failed", problem=kind))
-    store.hold_key(Pseudonyms.load(settings.feedback.pseudonym_key_file).check())
+    store.hold_key(pseudonyms.check())
     return store
 
 

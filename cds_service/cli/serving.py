@@ -20,9 +20,11 @@ from flask import Blueprint, Flask
 from gunicorn.app.base import BaseApplication
 
 from cds_service.app import create_app, load_screener
+from cds_service.cli.demo_rests import rests_blueprint
 from cds_service.errors import ConfigurationError
 from cds_service.records.fhir_transport import is_loopback
 from cds_service.sandbox import create_sandbox, load_vignettes
+from cds_service.sandbox.mount import CLINICIAN, PAGE_PREFIX
 from cds_service.settings import Settings, load_settings
 
 # The day on which the demo's synthetic patients were written.
@@ -67,7 +69,16 @@ def demo_app(folder: Path, *, base_url: str | None = None) -> Flask:
     screener = load_screener(settings)
     vignettes = load_vignettes(files("cds_service") / "trials" / DEMO_TRIAL / "vignettes")
     sandbox: Iterable[Blueprint] = create_sandbox(screener.catalog.trials.values(), vignettes, DEMO_DAY)
-    return create_app(settings, base_url=base_url, sandbox=sandbox, screener=screener)
+    app = create_app(settings, base_url=base_url, sandbox=sandbox, screener=screener)
+    app.register_blueprint(
+        rests_blueprint(
+            app.extensions["cds_service"],
+            [vignette.patient_id for vignette in vignettes],
+            f"Practitioner/{CLINICIAN['id']}",
+            url_prefix=PAGE_PREFIX,
+        )
+    )
+    return app
 
 
 def demo_settings(folder: Path) -> Settings:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
+import orjson
+
 from cds_service.eligibility.assessment import ELIGIBLE, EXCLUDED, Assessment
 from cds_service.eligibility.verdict import UNKNOWN
 from cds_service.hooks.card_text import detail, rows, summary
@@ -40,12 +42,15 @@ _RANKS: Final[Mapping[str, int]] = {ELIGIBLE: 0, UNKNOWN: 1}
 @dataclass(frozen=True, slots=True)
 class CardOptions:
     """What the site sets about cards (design §5, `[cards]`). `fixed_date`: the day of the assessment is a
-    setting.
+    setting. A card that one user was shown `rest_after_views` times, unanswered and unchanged, rests `rest_days`;
+    0 views: never.
     """
 
     show_excluded: bool = False
     max_cards: int = 5
     fixed_date: bool = False
+    rest_after_views: int = 5
+    rest_days: int = 14
 
 
 def cards(
@@ -60,8 +65,6 @@ def cards(
     """The cards that are due, the most promising trial first. `base_url`: the service's, without a
     trailing slash.
     """
-    due = [a for a in assessments if is_due(a, show_excluded=options.show_excluded)]
-    due.sort(key=_rank)
     return [
         _card(
             a,
@@ -70,8 +73,22 @@ def cards(
             f"{base_url}/trials/{a.trial.id}",
             fixed_date=options.fixed_date,
         )
-        for a in due[: options.max_cards]
+        for a in due(assessments, options)[: options.max_cards]
     ]
+
+
+def due(assessments: Iterable[Assessment], options: CardOptions) -> list[Assessment]:
+    """The assessments that get a card, the most promising trial first, however many they are."""
+    return sorted((a for a in assessments if is_due(a, show_excluded=options.show_excluded)), key=_rank)
+
+
+def fingerprint(assessment: Assessment) -> bytes:
+    """What makes a card another one for who saw it before: the trial's version, the status, each criterion's status.
+
+    To be hashed under a key: it tells the verdicts.
+    """
+    verdicts = [(result.criterion.id, result.verdict.status) for result in assessment.criteria]
+    return orjson.dumps([assessment.trial.id, assessment.trial.version, assessment.status, verdicts])
 
 
 def is_due(assessment: Assessment, *, show_excluded: bool) -> bool:

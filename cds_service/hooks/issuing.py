@@ -1,28 +1,71 @@
-"""Which of the due cards are shown, and the record of each that is.
+"""Which of the due cards are shown, and the record of each that is: keyed hashes in the place of who it was for.
 
-Error policy: a database that does not answer is a RetryLaterError: no card is shown that could not be recorded.
+A call without a due card reads and writes nothing. Error policy: a database that does not answer is a
+RetryLaterError: no card is shown that could not be recorded.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from cds_service.eligibility.assessment import Assessment
 from cds_service.hooks.auth import Caller
-from cds_service.hooks.cards import cards
+from cds_service.hooks.cards import cards, due, fingerprint
 from cds_service.hooks.messages import HookRequest
 from cds_service.hooks.service import Service
+from cds_service.hooks.suppression import resting
+from cds_service.storage import IssuedCard
+
+# Cards older than this no longer count towards a rest, where the site keeps them so long at all.
+HISTORY_DAYS: Final = 365
 
 
 def issue(
     service: Service, service_id: str, caller: Caller, hook: HookRequest, assessments: list[Assessment]
 ) -> list[dict[str, Any]]:
-    """The cards for this call."""
-    return cards(
-        assessments,
+    """The cards for this call, recorded: of those that are due, the ones that do not rest, up to the site's limit."""
+    options, hashes, now = service.cards, service.pseudonyms, service.now()
+    candidates = due(assessments, options)
+    if not candidates:
+        return []
+    patient = hashes.patient(caller.issuer, caller.tenant, hook.patient_id)
+    user = hashes.user(caller.issuer, caller.tenant, hook.user_id)
+    verdicts = {a.trial.id: hashes.verdict(fingerprint(a)) for a in candidates}
+    rests = resting(
+        service.store.history(patient, now - timedelta(days=max(HISTORY_DAYS, options.rest_days))),
+        verdicts,
+        user=user,
+        now=now,
+        views=options.rest_after_views,
+        view_days=options.rest_days,
+    )
+    for rest in rests.values():
+        service.log("card-rests", service=service_id, trial=rest.trial, reason=rest.reason)
+    shown = [a for a in candidates if a.trial.id not in rests][: options.max_cards]
+    made = cards(
+        shown,
         service.orders,
-        service.cards,
+        options,
         patient_id=hook.patient_id,
         encounter_id=hook.encounter_id,
         base_url=service.base(),
     )
+    issued = [
+        IssuedCard(
+            uuid=card["uuid"],
+            service=service_id,
+            trial=assessment.trial.id,
+            version=assessment.trial.version,
+            status=assessment.status,
+            verdict=verdicts[assessment.trial.id],
+            issued_at=now,
+            client=hashes.client(caller.issuer, caller.tenant),
+            patient=patient,
+            user=user,
+        )
+        for assessment, card in zip(shown, made, strict=True)
+    ]
+    if issued:
+        service.store.record_cards(issued)
+    return made

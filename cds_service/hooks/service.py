@@ -28,7 +28,7 @@ from cds_service.records.fhir_server import Acquisition
 from cds_service.records.fhir_transport import Deadline, Transport
 from cds_service.records.prefetch import read_prefetch
 from cds_service.records.record import PatientRecord
-from cds_service.storage import Store
+from cds_service.storage import Pseudonyms, Store
 
 ALL_TRIALS: Final = "trial-eligibility"
 
@@ -51,7 +51,8 @@ class Screening(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The joined parts. `fhir_servers`: those allowed while no client is configured (empty: loopback);
+    """The joined parts. `today`: the day of an assessment; `now`: the clock, aware, of all that is recorded.
+    `fhir_servers`: those allowed while no client is configured (empty: loopback);
     `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
     """
 
@@ -62,6 +63,8 @@ class Service:
     store: Store
     log: Log
     today: Callable[[], date]
+    now: Callable[[], datetime]
+    pseudonyms: Pseudonyms
     cards: CardOptions = field(default_factory=CardOptions)
     clients: tuple[Client, ...] = ()
     version: str = "0"

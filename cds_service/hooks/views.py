@@ -49,10 +49,11 @@ def hooks_blueprint(service: Service) -> Blueprint:
 
     @pages.post("/cds-services/<service_id>/feedback")
     def feedback(service_id: str) -> Response:
-        service.caller(also=f"/cds-services/{service_id}")
+        caller = service.caller(also=f"/cds-services/{service_id}")
         service.trials_of(service_id)
-        rows = parse_feedback(json_body(), service_id)
-        new = service.store.add_feedback(rows)
+        rows = parse_feedback(json_body(), service_id, service.now())
+        client = service.pseudonyms.client(caller.issuer, caller.tenant)
+        new = service.store.add_feedback(rows, client=client)
         service.log("feedback", service=service_id, status=200, resources=new)
         return Response(status=200)
 

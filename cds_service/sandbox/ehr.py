@@ -110,6 +110,7 @@ def _config(
         "trials": [
             {
                 "id": trial.id,
+                "nct": trial.nct,
                 "title": trial.title,
                 "service": f"trial-{trial.id}",
                 "questionnaire": questionnaires[trial.id],

@@ -173,7 +173,7 @@ TABLES: Final[Mapping[str, Mapping[str, Parse]]] = MappingProxyType(
             "sensitive_orders": values.truth,
             "max_cards": values.integer(1),
             "rest_after_views": values.integer(0),
-            "rest_days": values.integer(0),
+            "rest_days": values.integer(0, 3650),
         },
         "feedback": {"pseudonym_key_file": values.path, "retention_days": values.integer(1)},
         "audit": {"sink": values.sink, "token_file": values.path, "spool_dir": values.path},

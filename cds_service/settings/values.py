@@ -41,8 +41,8 @@ def truth(value: Any, _folder: Path) -> bool:
     return value
 
 
-def integer(least: int) -> Callable[[Any, Path], int]:
-    """A parser of whole numbers from `least` on."""
+def integer(least: int, most: int | None = None) -> Callable[[Any, Path], int]:
+    """A parser of whole numbers from `least` on, up to `most` where there is one."""
 
     def parse(value: Any, _folder: Path) -> int:
         number = (
@@ -52,6 +52,8 @@ def integer(least: int) -> Callable[[Any, Path], int]:
         )
         if not isinstance(number, int) or isinstance(number, bool) or number < least:
             raise ValueError(f"a whole number of at least {least} is wanted")
+        if most is not None and number > most:
+            raise ValueError(f"a whole number from {least} to {most} is wanted")
         return number
 
     return parse

@@ -71,8 +71,9 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def demo(demo_url: str) -> str:
-    """The demo's address, its sandbox back at the start."""
-    assert requests.post(f"{demo_url}/sandbox/reset", json={}, timeout=10).status_code == 204
+    """The demo's address, its sandbox back at the start and no card at rest."""
+    for path in ("reset", "rests/end"):
+        assert requests.post(f"{demo_url}/sandbox/{path}", json={}, timeout=10).status_code == 204
     return demo_url
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import TIMEOUT_MS, watch
 from tests.browser.walking import (
@@ -188,6 +188,52 @@ def test_dismissing_a_card_with_a_reason_is_told_to_the_service(page: Page, demo
     request = json.loads(sent.locator("pre").first.inner_text())
     assert request["feedback"][0]["outcome"] == "overridden"
     assert request["feedback"][0]["overrideReason"]["reason"]["code"]
+
+
+def test_a_card_that_was_refused_rests_says_why_and_can_be_brought_back(page: Page, demo: str) -> None:
+    card = open_chart(page, demo, CANDIDATE).first
+    before = summary(page)
+    dismiss(card, "Patient declined")
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator("#hook-status")).to_contain_text("No card for this patient")
+    rests = page.get_by_role("region", name="Cards at rest")
+    expect(rests).to_contain_text(
+        "Patient declined: the card of NCT02917681 rests for every user, until it is revoked."
+    )
+    # Nothing of it lives in the page: another visit says the same, of this patient alone.
+    open_chart(page, demo, TOO_OLD)
+    expect(page.locator("#cards .card")).to_have_count(1)
+    expect(rests).to_have_count(0)
+    page.reload()
+    open_chart(page, demo, CANDIDATE)
+    expect(rests).to_be_visible()
+    rests.get_by_role("button", name="Bring back").click()
+    expect(page.locator("#cards .card h3")).to_have_text(before)
+    expect(rests).to_have_count(0)
+
+
+def test_resetting_the_demo_brings_every_card_back(page: Page, demo: str) -> None:
+    dismiss(open_chart(page, demo, CANDIDATE).first, "No time now")
+    page.get_by_role("button", name="Ask again").click()
+    rests = page.get_by_role("region", name="Cards at rest")
+    expect(rests).to_contain_text("No time now: the card of NCT02917681 rests 14 days for you.")
+    page.get_by_role("button", name="Reset demo").click()
+    expect(page.locator("#cards .card")).to_have_count(1)
+    expect(rests).to_have_count(0)
+
+
+def test_a_card_that_needs_information_comes_again(page: Page, demo: str) -> None:
+    dismiss(open_chart(page, demo, CANDIDATE).first, "Needs more information")
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator("#cards .card .detail")).to_be_visible()
+    expect(page.get_by_role("region", name="Cards at rest")).to_have_count(0)
+
+
+def dismiss(card: Locator, reason: str) -> None:
+    card.get_by_text("Dismiss this card").click()
+    card.get_by_label("Reason").select_option(label=reason)
+    card.get_by_role("button", name="Dismiss").click()
+    expect(card.locator(".outcome")).to_contain_text("The service was told.")
 
 
 def test_request_and_response_can_be_looked_at(page: Page, demo: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,14 +27,22 @@ def screener() -> Screener:
 
 
 @pytest.fixture
-def make_app(screener: Screener) -> Iterator[Make]:
-    """Makes an app; keyword arguments are `<table>__<key>` settings, `log` a list that collects what is logged."""
+def make_app(screener: Screener, tmp_path: Path) -> Iterator[Make]:
+    """Makes an app; keyword arguments are `<table>__<key>` settings, `log` a list that collects what is logged, `now`
+    the clock. All apps of one test share one pseudonym key.
+    """
     made: list[Flask] = []
 
     def make(log: list[dict[str, Any]] | None = None, **changes: Any) -> Flask:
         settings = Settings()
-        given = {"service__as_of": AS_OF, "service__database_url": "sqlite://", **changes}
+        given = {
+            "service__as_of": AS_OF,
+            "service__database_url": "sqlite://",
+            "feedback__pseudonym_key_file": tmp_path / "pseudonym.key",
+            **changes,
+        }
         base_url, sandbox = given.pop("base_url", None), given.pop("sandbox", ())
+        now = given.pop("now", None)
         settings = replace(settings, clients=given.pop("clients", ()))
         for place, value in given.items():
             table, _, key = place.partition("__")
@@ -44,6 +53,7 @@ def make_app(screener: Screener) -> Iterator[Make]:
             screener=screener,
             base_url=base_url,
             sandbox=sandbox,
+            now=now,
             log=lambda event, **fields: lines.append({"event": event, **fields}),
         )
         made.append(app)

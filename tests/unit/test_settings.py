@@ -121,6 +121,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("[service]\ndatabase_url = 'nonsense'\n", "line 2", "SQLAlchemy URL"),
     ("[service]\ntrials_dir = 'nowhere'\n", "line 2", "a folder that exists"),
     ("[cards]\nmax_cards = 0\n", "line 2", "at least 1"),
+    ("[cards]\nrest_days = 3651\n", "line 2", "from 0 to 3650"),
     ("[cards]\nmax_cards = true\n", "line 2", "whole number"),
     ("[cards]\nshow_excluded = 'true'\n", "line 2", "true or false"),
     ("[cards]\n# a comment\n[limits]\nfetch_seconds = 0\n", "line 4", "seconds above 0"),

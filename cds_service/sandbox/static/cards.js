@@ -117,6 +117,28 @@ function dismissal(card, tell, outcome) {
   return box;
 }
 
+/** Which cards do not come because of an earlier answer, and a way to bring them back. `wake()` does that. */
+export function restsElement(rests, trials, { wake }) {
+  const one = ({ trial, reason, users, days }) => {
+    const known = trials.find((each) => each.id === trial);
+    return el("li", {}, el("strong", {}, reason), `: the card of ${known?.nct ?? trial} rests `,
+      days ? `${days} days for ${users}.` : `for ${users}, until it is revoked.`);
+  };
+  const problem = el("p", { className: "soft", role: "status" });
+  const button = el("button", { type: "button", className: "quiet" }, "Bring back");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try { await wake(); } catch (error) {
+      button.disabled = false;
+      problem.textContent = `Not brought back. ${error.message}`;
+    }
+  });
+  return el("section", { className: "notice rests", "aria-label": "Cards at rest" },
+    el("ul", {}, rests.map(one)),
+    el("p", { className: "soft" }, "Feedback on an earlier card asked for this. At a site an operator ends it on the command line; here this button does."),
+    button, problem);
+}
+
 /** What is said aloud when cards arrive. */
 export function announceCards(cards, milliseconds) {
   const summaries = cards.map((card) => card.summary).join(". ");

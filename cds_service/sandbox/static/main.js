@@ -1,12 +1,12 @@
 // The page: which patient, which service, which panel; and what happens when a chart is opened.
 
-import { announceCards, cardElement } from "./cards.js";
+import { announceCards, cardElement, restsElement } from "./cards.js";
 import { chartSections } from "./chart.js";
 import { announce, el, fill, plural } from "./dom.js";
 import { ageOf, collection, everything, nameOf, read, setCodeNames } from "./fhir.js";
 import { assessmentPanel, problem, wirePanel } from "./panels.js";
 import { ownResponse, questionForm, questionnaireOf, storeResponse, verdictsOf, waiting } from "./questions.js";
-import { assess, discover, feedback, patientView } from "./service.js";
+import { assess, discover, endRests, feedback, patientView, rests } from "./service.js";
 
 const TABS = { chart: "Chart", questions: "Questions", assessment: "Assessment", wire: "Requests" };
 const page = {
@@ -173,6 +173,17 @@ async function fireHook() {
   }));
   announceCards(cards, exchange.milliseconds);
   if (own.tab === "wire") showTab("wire");
+  const resting = (await rests(own.id)).filter((rest) => own.service.id === "trial-eligibility" || own.service.id === `trial-${rest.trial}`);
+  if (chart !== own || own.calls !== call || !resting.length) return;
+  announce(resting.map(({ reason }) => `A card rests: ${reason}`).join(". "));
+  place.append(restsElement(resting, config.trials, { wake: () => wake(own) }));
+}
+
+/** The operator's part: what rests for this patient comes again. */
+async function wake(own) {
+  await endRests(own.id);
+  announce("Nothing rests any more. Asking the service again.");
+  if (chart === own) await fireHook();
 }
 
 const tellService = (own) => async (card, entry) => {
@@ -252,7 +263,7 @@ async function showQuestions(own, panel) {
 }
 
 async function resetDemo() {
-  await fetch("reset", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+  await Promise.all([fetch("reset", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" }), endRests(null)]);
   announce("The demo is back at its start.");
   const tab = chart?.tab;
   if (chart) { chart.summaries = new Map(); await openChart(chart.id, tab); }

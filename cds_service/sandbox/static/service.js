@@ -68,6 +68,23 @@ export function assess(bundle, trialId, asOf) {
   return exchange("assessment", `${ASSESSMENTS}?${query}`, bundle);
 }
 
+/** Which cards rest for a patient, and why: asked of the demo's operator, whom no EHR has; empty where nobody answers. */
+export async function rests(patient) {
+  const answer = await operator("rests", { patient }).catch(() => null);
+  return answer?.ok ? answer.json() : [];
+}
+
+/** Forgets what was issued and answered for one patient, or for all, so that every card that is due comes again. */
+export async function endRests(patient) {
+  const answer = await operator("rests/end", patient ? { patient } : {});
+  if (!answer.ok) throw new ServerError(answer.status, await answer.json().catch(() => null));
+}
+
+function operator(path, body) {
+  const url = new URL(path, document.baseURI);
+  return fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
 /** An assessment's JSON as the server words it: HTML that is already escaped. */
 export async function report(assessments) {
   const answer = await fetch(REPORT, {

@@ -59,6 +59,7 @@ def test_the_configuration_names_day_user_trials_and_patients() -> None:
     assert config["trials"] == [
         {
             "id": "demo",
+            "nct": "NCT00000000",
             "title": "A trial of nothing",
             "service": "trial-demo",
             "questionnaire": "attestation-demo",
