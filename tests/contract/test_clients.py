@@ -159,6 +159,7 @@ REFUSED: dict[str, Callable[[], str | None]] = {
     "a shared secret": lambda: token("x" * 64, "HS384"),
     "the public key as a shared secret": lambda: token(encoded(JWKS), "HS384"),
     "the alg none in other letters": lambda: raw_token('{"alg": "nOnE", "kid": "ec", "typ": "JWT"}'),
+    "the alg none with a signature": lambda: raw_token('{"alg": "none", "kid": "ec", "typ": "JWT"}'),
     "no alg": lambda: raw_token('{"kid": "ec", "typ": "JWT"}'),
     "an alg that is no text": lambda: raw_token('{"alg": ["ES384"], "kid": "ec", "typ": "JWT"}'),
     "no kid": lambda: raw_token('{"alg": "ES384", "typ": "JWT"}'),
