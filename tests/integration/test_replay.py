@@ -20,6 +20,7 @@ from tests.support.answers import free_port
 from tests.support.client_keys import ec_key, jwk_of, jwk_set
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "from cds_service.cli import main; main()"
 ISSUER = "https://ehr.example.org"
 PATH = "/cds-services/trial-eligibility"
 CALL = {
@@ -37,8 +38,7 @@ def served(folder: Path, port: int) -> Iterator[str]:
     keep = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
     with (folder / "out.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from cds_service.cli import main; main()"]
-            + ["serve", "--port", str(port), "--workers", "2"],
+            [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--workers", "2"],
             cwd=folder,
             env={**keep, "PYTHONPATH": str(ROOT)},
             stdout=log,
