@@ -21,10 +21,11 @@ from cds_service.errors import ConfigurationError
 from cds_service.hooks.auth import Client, read_jwks
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
-from cds_service.hooks.local import local_only
+from cds_service.hooks.local import ONLY_THIS_MACHINE, local_only
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
 from cds_service.hooks.problems import register_problems
+from cds_service.hooks.servers import check_listed
 from cds_service.hooks.service import Service
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
@@ -85,6 +86,8 @@ def create_app(
     if ignored := sorted(set(_NOT_YET) & settings.given):
         write("settings-without-effect", settings=ignored)
     write("started", version=service.version, trials=list(service.trials))
+    if not service.clients:
+        write("loopback-only", reason=ONLY_THIS_MACHINE)
     return app
 
 
@@ -112,6 +115,9 @@ def join(
         raise ConfigurationError(
             "service.base_url is missing: with [[clients]] their tokens name it as audience."
         )
+    check_listed(settings.service.fhir_servers, "service.fhir_servers")
+    for client in settings.clients:
+        check_listed(client.fhir_servers, f"clients ({client.name}): fhir_servers")
     return Service(
         trials=trials,
         screener=screener,
@@ -119,7 +125,7 @@ def join(
             trial_id: order_set(trial, sensitive_orders=settings.cards.sensitive_orders)
             for trial_id, trial in trials.items()
         },
-        transport=Transport(),
+        transport=Transport(ca_file=settings.service.ca_file),
         store=Store(settings.service.database_url),
         log=log,
         today=today(settings),
@@ -134,6 +140,7 @@ def join(
         full_prefetch=settings.service.prefetch == "full",
         fetch_seconds=settings.limits.fetch_seconds,
         fhir_servers=settings.service.fhir_servers,
+        private_networks=settings.service.private_networks,
         own_fhir="/sandbox/fhir" if sandbox else None,
         unavailable=settings.service.unavailable,
         observation_codes=observation_codes(screener),
@@ -173,6 +180,7 @@ def _client(client: ClientSettings) -> Client:
         client.tenants,
         client.audiences,
         client.fhir_servers,
+        client.private_networks,
     )
 
 

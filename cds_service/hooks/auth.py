@@ -49,6 +49,7 @@ class Client:
     tenants: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     fhir_servers: tuple[str, ...] = ()
+    private_networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
