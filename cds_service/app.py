@@ -24,14 +24,16 @@ from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.jwk import BadKeys
 from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys
-from cds_service.hooks.local import local_only
+from cds_service.hooks.local import ONLY_THIS_MACHINE, local_only
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
 from cds_service.hooks.problems import register_problems
+from cds_service.hooks.servers import check_listed
 from cds_service.hooks.service import Service
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
-from cds_service.records.fhir_transport import Transport, is_loopback
+from cds_service.records.addresses import is_loopback
+from cds_service.records.fhir_transport import Transport
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
 from cds_service.storage import Store
@@ -88,6 +90,8 @@ def create_app(
     if ignored := sorted(set(_NOT_YET) & settings.given):
         write("settings-without-effect", settings=ignored)
     write("started", version=service.version, trials=list(service.trials))
+    if not service.clients:
+        write("loopback-only", reason=ONLY_THIS_MACHINE)
     return app
 
 
@@ -113,6 +117,9 @@ def join(
     base = settings.service.base_url or base_url
     if settings.clients:
         check_base_url(base)
+    check_listed(settings.service.fhir_servers, "service.fhir_servers")
+    for client in settings.clients:
+        check_listed(client.fhir_servers, f"clients ({client.name}): fhir_servers")
     return Service(
         trials=trials,
         screener=screener,
@@ -120,7 +127,7 @@ def join(
             trial_id: order_set(trial, sensitive_orders=settings.cards.sensitive_orders)
             for trial_id, trial in trials.items()
         },
-        transport=Transport(),
+        transport=Transport(ca_file=settings.service.ca_file),
         store=Store(settings.service.database_url),
         log=log,
         today=today(settings),
@@ -135,6 +142,7 @@ def join(
         full_prefetch=settings.service.prefetch == "full",
         fetch_seconds=settings.limits.fetch_seconds,
         fhir_servers=settings.service.fhir_servers,
+        private_networks=settings.service.private_networks,
         own_fhir="/sandbox/fhir" if sandbox else None,
         unavailable=settings.service.unavailable,
         observation_codes=observation_codes(screener),

@@ -19,6 +19,7 @@ from cds_service.eligibility.trial import Trial
 from cds_service.errors import NotFoundError
 from cds_service.hooks.auth import Caller, Client, Refused, unauthorized, verified_client
 from cds_service.hooks.cards import CardOptions
+from cds_service.hooks.local import from_foreign_page
 from cds_service.hooks.messages import HookRequest
 from cds_service.hooks.orders import OrderSet
 from cds_service.hooks.problems import Log
@@ -51,8 +52,9 @@ class Screening(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The joined parts. `fhir_servers`: those allowed while no client is configured (empty: loopback);
-    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
+    """The joined parts. `fhir_servers`: those allowed while no client is configured (empty: loopback), and
+    `private_networks`, where their names may lead besides the public internet; `own_fhir`: path of the embedded
+    FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
     """
 
     trials: Mapping[str, Trial]
@@ -69,6 +71,7 @@ class Service:
     full_prefetch: bool = False
     fetch_seconds: float = 3.0
     fhir_servers: tuple[str, ...] = ()
+    private_networks: tuple[str, ...] = ()
     own_fhir: str | None = None
     unavailable: tuple[str, ...] = ()
     observation_codes: tuple[str, ...] = ()
@@ -120,14 +123,17 @@ class Service:
         """
         source = None
         if hook.fhir_server is not None:
-            check_server(hook.fhir_server, caller.client, self)
+            server = check_server(
+                hook.fhir_server, caller.client, self, foreign_page=from_foreign_page(request)
+            )
             source = Source(
-                hook.fhir_server,
+                server.base_url,
                 self.transport,
                 hook.access_token,
                 hook.scope,
                 self.observation_codes,
                 self.by_code,
+                server.reach,
             )
         return Acquisition(
             hook.patient_id,

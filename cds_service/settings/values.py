@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 import tomllib
 from collections.abc import Callable
 from datetime import date, datetime
@@ -150,6 +151,15 @@ def database_url(value: Any, _folder: Path) -> str:
 
 def path(value: Any, folder: Path) -> Path:
     return folder / text(value, folder)
+
+
+def certificates(value: Any, folder: Path) -> Path:
+    found = path(value, folder)
+    try:
+        ssl.create_default_context(cafile=found)
+    except (OSError, ValueError):
+        raise ValueError("a PEM file of certificates is wanted") from None
+    return found
 
 
 def folder(value: Any, base: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -95,8 +96,10 @@ def observation(observation_id: str, patient_id: str = "1", **more: Any) -> dict
 
 
 @contextmanager
-def serving(script: Script, *, prefix: str = "/fhir") -> Iterator[ScriptedServer]:
-    """Runs the script on a free port of this machine until the block ends."""
+def serving(
+    script: Script, *, prefix: str = "/fhir", tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
+    """Runs the script on a free port of this machine until the block ends; `tls`: by https, with that certificate."""
     stop = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -146,7 +149,10 @@ def serving(script: Script, *, prefix: str = "/fhir") -> Iterator[ScriptedServer
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    served = ScriptedServer(f"http://127.0.0.1:{server.server_address[1]}{prefix}", script)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    scheme = "http" if tls is None else "https"
+    served = ScriptedServer(f"{scheme}://127.0.0.1:{server.server_address[1]}{prefix}", script)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
