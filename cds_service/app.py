@@ -18,7 +18,7 @@ from flask import Blueprint, Flask, Response, request
 
 from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
-from cds_service.errors import ConfigurationError
+from cds_service.errors import ConfigurationError, RetryLaterError
 from cds_service.hooks.auth import Client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
@@ -36,7 +36,7 @@ from cds_service.records.addresses import is_loopback
 from cds_service.records.fhir_transport import Transport
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
-from cds_service.storage import Store
+from cds_service.storage import Pseudonyms, Retention, Store
 
 # Browser clients may use these; /assessments is for servers.
 _CORS_PATHS: Final = ("/cds-services", "/trials/", "/openapi.json", "/healthz", "/readyz")
@@ -52,7 +52,6 @@ _NOT_YET: Final = (
     "audit.sink",
     "limits.requests_per_minute",
     "cards.rest_after_views",
-    "feedback.retention_days",
 )
 
 
@@ -80,6 +79,7 @@ def create_app(
     register_problems(app, write)
     if not service.clients:
         app.before_request(lambda: local_only(request))
+    app.before_request(_retention(service.store, settings.feedback.retention_days))
     app.after_request(_headers)
     app.register_blueprint(hooks_blueprint(service))
     app.register_blueprint(pages_blueprint(service))
@@ -128,7 +128,7 @@ def join(
             for trial_id, trial in trials.items()
         },
         transport=Transport(ca_file=settings.service.ca_file),
-        store=Store(settings.service.database_url),
+        store=_store(settings, log),
         log=log,
         today=today(settings),
         cards=CardOptions(
@@ -176,6 +176,27 @@ def observation_codes(screener: Screener) -> tuple[str, ...]:
                 if need.value_set is not None:
                     codes.update(c.code for c in screener.value_sets.expand(need.value_set) if c.code)
     return tuple(sorted(codes))
+
+
+def _store(settings: Settings, log: Log) -> Store:
+    """The database, and the certainty that its hashes are made with the configured key."""
+    store = Store(settings.service.database_url, report=lambda kind: log("database-failed", problem=kind))
+    store.hold_key(Pseudonyms.load(settings.feedback.pseudonym_key_file).check())
+    return store
+
+
+def _retention(store: Store, days: int) -> Callable[[], None]:
+    """Deletes what is too old now; and what each request calls, so that its process goes on with it hourly."""
+    retention = Retention(store, days)
+    try:
+        retention.apply()
+    except RetryLaterError:
+        raise ConfigurationError(
+            "service.database_url: the database does not answer; try again when it does."
+        ) from None
+    # Whoever serves forks from here: with no connection open.
+    store.release()
+    return retention.begin
 
 
 def today(settings: Settings) -> Callable[[], date]:
