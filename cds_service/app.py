@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from functools import partial
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -23,7 +25,7 @@ from cds_service.hooks.auth import Client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.jwk import BadKeys
-from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys
+from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys, fetch_jwk_set
 from cds_service.hooks.local import ONLY_THIS_MACHINE, local_only
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
@@ -136,7 +138,7 @@ def join(
             max_cards=settings.cards.max_cards,
             fixed_date=settings.service.as_of is not None,
         ),
-        clients=tuple(_client(client, log) for client in settings.clients),
+        clients=tuple(_client(client, settings.service.ca_file, log) for client in settings.clients),
         version=__version__,
         base_url=base.rstrip("/") if base else None,
         full_prefetch=settings.service.prefetch == "full",
@@ -205,12 +207,12 @@ def today(settings: Settings) -> Callable[[], date]:
     return lambda: fixed or datetime.now(zone).date()
 
 
-def _client(client: ClientSettings, log: Log) -> Client:
+def _client(client: ClientSettings, ca_file: Path | None, log: Log) -> Client:
     published = (client.jwks_url,) if client.jwks_url else ()
     return Client(
         client.name,
         client.issuer,
-        _keys(client, log),
+        _keys(client, ca_file, log),
         (*published, *client.jku),
         client.tenants,
         client.audiences,
@@ -220,7 +222,7 @@ def _client(client: ClientSettings, log: Log) -> Client:
     )
 
 
-def _keys(client: ClientSettings, log: Log) -> Keys:
+def _keys(client: ClientSettings, ca_file: Path | None, log: Log) -> Keys:
     """The client's keys, from its file or its address. What goes wrong with them later goes to the log."""
 
     def report(problem: str) -> None:
@@ -236,7 +238,7 @@ def _keys(client: ClientSettings, log: Log) -> Keys:
             f"clients ({client.name}): jwks_url must be https (http only on this machine): "
             "whoever can change the keys on their way can sign as this client."
         )
-    return PublishedKeys(client.jwks_url, report)
+    return PublishedKeys(client.jwks_url, report, fetch=partial(fetch_jwk_set, ca_file=ca_file))
 
 
 def secure(url: str) -> bool:

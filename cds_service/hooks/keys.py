@@ -21,8 +21,11 @@ from typing import Final, Protocol
 
 import requests
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from cds_service.hooks.jwk import SET_BYTES, BadKeys, JwkSet, PublicKey, read_jwk_set
+from cds_service.records.addresses import ANYWHERE
+from cds_service.records.connections import session
 
 FETCH_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 60.0
@@ -130,12 +133,12 @@ class PublishedKeys:
         url: str,
         report: Report,
         *,
-        fetch: Fetch | None = None,
+        fetch: Fetch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._report = report
-        self._fetch = fetch or fetch_jwk_set
+        self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
         self._held = _Held()
@@ -196,16 +199,19 @@ class PublishedKeys:
             fetching.done.set()
 
 
-def fetch_jwk_set(url: str) -> Fetched:
-    """What the server of a client's keys answers: no redirect is followed, no proxy, cookie or credential used.
+def fetch_jwk_set(url: str, *, ca_file: Path | None = None) -> Fetched:
+    """What the server of a client's keys answers: no redirect is followed, no proxy, cookie or credential used. The
+    address is the operator's own choice and may be a private one; the certificate must be good (`ca_file`: as for
+    FHIR servers).
 
     Raises BadKeys.
     """
     until = time.monotonic() + FETCH_SECONDS
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(
+        with session(ANYWHERE, pool=1) as once:
+            once.trust_env = False
+            once.verify = str(ca_file) if ca_file else True
+            answer = once.get(
                 url,
                 headers={"Accept": "application/jwk-set+json, application/json"},
                 timeout=FETCH_SECONDS,
@@ -218,7 +224,7 @@ def fetch_jwk_set(url: str) -> Fetched:
                 return Fetched(_body(answer, until), _age(answer.headers.get("Cache-Control", "")))
     except requests.exceptions.SSLError:
         raise BadKeys("the certificate of the server of the keys is not accepted") from None
-    except (requests.Timeout, TimeoutError):
+    except (requests.Timeout, PoolTimeout, TimeoutError):
         raise BadKeys(f"the server of the keys did not answer within {FETCH_SECONDS:g} s") from None
     except (requests.RequestException, HTTPError, OSError, ValueError):
         raise BadKeys("the server of the keys can't be reached") from None
