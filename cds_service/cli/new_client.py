@@ -161,7 +161,7 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
-    if isinstance(error, FileExistsError):
+    if os.path.lexists(path):
         return InputError(
             f"{path} exists and is not written over: choose another name or folder, or move it away."
         )
