@@ -86,7 +86,7 @@ def doctor(
 def _make(files: ClientFiles, algorithm: Algorithm, issuer: str, config: Path | None) -> None:
     """Standard output has the lines to paste and nothing else; what to know about them stands beside it."""
     make_client(files, algorithm)
-    typer.echo(configuration(files, issuer, (_file(config) or Path(DEFAULT_FILE)).parent))
+    typer.echo(configuration(files, issuer, _file(config).parent))
     ends.tell(
         f"The private key is in {files.private_key}, readable by you only. Paste the lines above into the "
         "configuration; then `cds-service doctor` explains the client, and this prints a token for one call: "
@@ -103,7 +103,8 @@ def _issuer(name: str, config: Path | None) -> str:
 def _examine(config: Path | None, *, offline: bool, output: Format) -> None:
     settings = load_settings(config)
     file = _file(config)
-    checks = [ok("configuration", str(file) if file else f"no {DEFAULT_FILE}: every setting has its default")]
+    read = str(file) if file.is_file() else f"no {file}: every setting has its default"
+    checks = [ok("configuration", read)]
     found, service_ids = trial_checks(settings)
     checks += [
         *found,
@@ -120,10 +121,9 @@ def _examine(config: Path | None, *, offline: bool, output: Format) -> None:
         raise typer.Exit(ends.CHECK_FAILED)
 
 
-def _file(config: Path | None) -> Path | None:
-    """The configuration file in use, by the rule of `load_settings`; None where there is none."""
-    named = config or Path(os.environ.get("CDS_CONFIG") or DEFAULT_FILE)
-    return named if named.is_file() else None
+def _file(config: Path | None) -> Path:
+    """The configuration file, by the rule of `load_settings`; it need not be there."""
+    return config or Path(os.environ.get("CDS_CONFIG") or DEFAULT_FILE)
 
 
 def _as_json(checks: Sequence[Check]) -> dict[str, Any]:
