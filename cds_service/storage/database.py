@@ -49,7 +49,8 @@ class Store:
             raise ConfigurationError(
                 "service.database_url: the database can't be opened; check the URL, its driver and the permissions."
             ) from None
-        self.release()
+        finally:
+            self.release()
 
     def ready(self) -> bool:
         """Whether the database answers."""

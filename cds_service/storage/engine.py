@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Dialect, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Engine, ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from cds_service.errors import ConfigurationError
@@ -42,7 +43,7 @@ def open_engine(url: str, seconds: float) -> Engine:
             return _sqlite(parsed, seconds)
         if parsed.get_backend_name() == "postgresql":
             return _postgresql(parsed, seconds)
-    except ImportError:
+    except (ImportError, NoSuchModuleError):
         raise ConfigurationError(
             "service.database_url: the driver of this database is not installed: for postgresql:// run"
             " `pip install 'cds-service[postgres]'`."

@@ -50,7 +50,9 @@ class Server:
         until = monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or monotonic() > until:
-                raise RuntimeError(f"PostgreSQL did not start:\n{self._log.read_text(errors='replace')[-3000:]}")
+                raise RuntimeError(
+                    f"PostgreSQL did not start:\n{self._log.read_text(errors='replace')[-3000:]}"
+                )
             sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -129,8 +131,10 @@ def running() -> Iterator[Server]:
             for path in (folder, folder / "password"):
                 os.chown(path, user["user"], user["group"])  # type: ignore[arg-type]
         made = subprocess.run(
-            [initdb, "-D", str(folder / "data"), "-U", "tests", "-E", "UTF8", "--locale=C", "-N"]
-            + ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}"],
+            [
+                *(initdb, "-D", str(folder / "data"), "-U", "tests", "-E", "UTF8", "--locale=C", "-N"),
+                *("--auth=scram-sha-256", f"--pwfile={folder / 'password'}"),
+            ],
             capture_output=True,
             text=True,
             cwd=folder,
