@@ -21,8 +21,11 @@ from typing import Final, Protocol
 
 import requests
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from cds_service.hooks.jwk import SET_BYTES, BadKeys, JwkSet, PublicKey, read_jwk_set
+from cds_service.records.addresses import ANYWHERE
+from cds_service.records.connections import session
 
 FETCH_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 60.0
@@ -203,9 +206,9 @@ def fetch_jwk_set(url: str) -> Fetched:
     """
     until = time.monotonic() + FETCH_SECONDS
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(
+        # The operator chose this server: it may have any address.
+        with session(ANYWHERE) as asking:
+            answer = asking.get(
                 url,
                 headers={"Accept": "application/jwk-set+json, application/json"},
                 timeout=FETCH_SECONDS,
@@ -218,7 +221,7 @@ def fetch_jwk_set(url: str) -> Fetched:
                 return Fetched(_body(answer, until), _age(answer.headers.get("Cache-Control", "")))
     except requests.exceptions.SSLError:
         raise BadKeys("the certificate of the server of the keys is not accepted") from None
-    except (requests.Timeout, TimeoutError):
+    except (requests.Timeout, PoolTimeout, TimeoutError):
         raise BadKeys(f"the server of the keys did not answer within {FETCH_SECONDS:g} s") from None
     except (requests.RequestException, HTTPError, OSError, ValueError):
         raise BadKeys("the server of the keys can't be reached") from None

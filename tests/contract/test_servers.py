@@ -22,8 +22,7 @@ from tests.contract.conftest import Make
 from tests.contract.hook_requests import SERVICE, als, hook_request, person
 from tests.support.certificates import authority
 from tests.support.client_keys import ec_key, jwk_of, jwk_set
-from tests.unit.records_io.scripted_server import Answer, bundle, serving
-from tests.unit.records_io.test_connections import NAME, Names, named
+from tests.unit.records_io.scripted_server import NAME, Answer, Names, bundle, named, serving
 
 BASE = "https://cds.example.org"
 SECRET = "token-canary"
