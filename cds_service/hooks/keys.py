@@ -208,9 +208,7 @@ def fetch_jwk_set(url: str, *, ca_file: Path | None = None) -> Fetched:
     """
     until = time.monotonic() + FETCH_SECONDS
     try:
-        with session(ANYWHERE, pool=1) as once:
-            once.trust_env = False
-            once.verify = str(ca_file) if ca_file else True
+        with session(ANYWHERE, ca_file=ca_file) as once:
             answer = once.get(
                 url,
                 headers={"Accept": "application/jwk-set+json, application/json"},

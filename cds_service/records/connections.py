@@ -13,6 +13,8 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -76,12 +78,22 @@ def _connected(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds:
     return made
 
 
-def session(reach: Reach, *, pool: int, resolve: Resolve = resolve) -> requests.Session:
-    """A session whose connections go to addresses within `reach` only; its pool is its own."""
+def session(
+    reach: Reach, *, pool: int = 1, ca_file: Path | None = None, resolve: Resolve = resolve
+) -> requests.Session:
+    """A session whose connections go to addresses within `reach` only, with a pool of its own.
+
+    It follows no redirect and keeps no cookie. `ca_file`: the authorities that may sign certificates; None = the
+    public ones.
+    """
     made = _OneAnswer()
     adapter = _Adapter(_pools(lambda host, port, seconds: dial(host, port, seconds, reach, resolve)), pool)
     made.mount("http://", adapter)
     made.mount("https://", adapter)
+    made.verify = str(ca_file) if ca_file else True
+    # The environment must neither redirect requests to a proxy nor add credentials of a .netrc.
+    made.trust_env = False
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return made
 
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,11 +112,7 @@ class Transport:
         with self._making:
             made = self._sessions.get(reach)
             if made is None:
-                made = session(reach, pool=self._pool, resolve=self._resolve)
-                # The environment must neither redirect requests to a proxy nor add credentials of a .netrc.
-                made.trust_env = False
-                made.verify = str(self._ca_file) if self._ca_file else True
-                made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+                made = session(reach, pool=self._pool, ca_file=self._ca_file, resolve=self._resolve)
                 self._sessions[reach] = made
             return made
 

@@ -83,15 +83,21 @@ def parse_url(text: str) -> ServerUrl:
 
 
 def _host(host: str) -> str:
-    if host.startswith("["):
-        return f"[{IPv6Address(host[1:-1])}]"
-    host = host.removesuffix(".")
-    labels = host.split(".")
-    if _NUMBER.fullmatch(labels[-1]):
-        return str(IPv4Address(host))
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("a host name of letters, digits, '-' and '.' is wanted")
-    return host
+    problem = ValueError(
+        "an IP address in its usual notation, or a host name of letters, digits, '-' and '.', is wanted"
+    )
+    name = host.removesuffix(".")
+    labels = name.split(".")
+    try:
+        if host.startswith("["):
+            return f"[{IPv6Address(host[1:-1])}]"
+        if _NUMBER.fullmatch(labels[-1]):
+            return str(IPv4Address(name))
+    except ValueError:
+        raise problem from None
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise problem
+    return name
 
 
 def _leads_out(segment: str) -> bool:

@@ -1,22 +1,26 @@
 """A FHIR server on loopback that does exactly what a test scripts, and counts what it was asked.
 
 A script leads from a path ("Condition", "Patient/1", "metadata", "page/2") to an answer: an Answer, a JSON value, or a
-function of the query. What no script names is answered as an empty searchset.
+function of the query. What no script names is answered as an empty searchset. `raw_server` is for what is no HTTP at
+all, `Names` for names that lead where a test wants.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from cds_service.records.connections import Endpoint
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Answer:
 
 
 Script = dict[str, Any]
+# A name that only `Names` knows.
+NAME = "ehr.hospital.test"
 
 
 @dataclass
@@ -179,3 +185,63 @@ def elapsed(action: Callable[[], Any]) -> tuple[Any, float]:
     started = time.monotonic()
     result = action()
     return result, time.monotonic() - started
+
+
+def named(server: ScriptedServer, host: str = NAME) -> str:
+    """The server's base by a name that only the test's resolver knows."""
+    parts = urlsplit(server.base)
+    return f"{parts.scheme}://{host}:{parts.port}{parts.path}"
+
+
+class Names:
+    """A resolver that answers each question with the next of the scripted lists of addresses, the last from then on."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, port: int) -> list[Endpoint]:
+        self.asked.append(host)
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [
+            (socket.AF_INET6, (a, port, 0, 0)) if ":" in a else (socket.AF_INET, (a, port)) for a in found
+        ]
+
+
+@contextmanager
+def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """A server that says what `talk` says to each connection once it has been asked something; its base."""
+    stop = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.recv(65536)
+                    talk(connection, stop)
+                except OSError:
+                    pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/fhir"
+    finally:
+        stop.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(timeout=10)
+
+
+def endless(beginning: bytes, piece: bytes, pause: float) -> Callable[[socket.socket, threading.Event], None]:
+    def talk(connection: socket.socket, stop: threading.Event) -> None:
+        connection.sendall(beginning)
+        while not stop.wait(pause):
+            connection.sendall(piece)
+
+    return talk

@@ -97,7 +97,7 @@ def test_a_name_may_lead_to_the_public_internet(address: str) -> None:
     assert not LOOPBACK.allows(address)
 
 
-@pytest.mark.parametrize("address", (*SPECIAL_ADDRESSES, *NO_ADDRESSES))
+@pytest.mark.parametrize("address", [*SPECIAL_ADDRESSES, *NO_ADDRESSES])
 def test_a_name_leads_nowhere_else_unless_listed(address: str) -> None:
     assert not PUBLIC.allows(address)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,29 +12,23 @@ from urllib.parse import urlsplit
 import pytest
 
 from cds_service.records.addresses import ANYWHERE, LOOPBACK, PUBLIC, Reach, reach_of
-from cds_service.records.connections import Endpoint, dial
+from cds_service.records.connections import dial
 from cds_service.records.fhir_transport import Bounds, Deadline, FetchFailure, PooledClient, Transport
 from tests.support.certificates import authority
-from tests.unit.records_io.scripted_server import Answer, ScriptedServer, elapsed, patient, serving
+from tests.unit.records_io.scripted_server import (
+    NAME,
+    Answer,
+    Names,
+    elapsed,
+    endless,
+    named,
+    patient,
+    raw_server,
+    serving,
+)
 
-NAME = "ehr.hospital.test"
 HERE = reach_of(NAME, ("127.0.0.1/32",))
 SECRET = "token-canary"
-
-
-class Names:
-    """A resolver that answers each question with the next of the scripted lists of addresses, the last from then on."""
-
-    def __init__(self, *answers: Sequence[str]) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    def __call__(self, host: str, port: int) -> list[Endpoint]:
-        self.asked.append(host)
-        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [
-            (socket.AF_INET6, (a, port, 0, 0)) if ":" in a else (socket.AF_INET, (a, port)) for a in found
-        ]
 
 
 @pytest.fixture
@@ -51,12 +43,6 @@ def transport_of() -> Iterator[Callable[..., Transport]]:
     yield make
     for transport in made:
         transport.close()
-
-
-def named(server: ScriptedServer, host: str = NAME) -> str:
-    """The server's base by a name that only the test's resolver knows."""
-    parts = urlsplit(server.base)
-    return f"{parts.scheme}://{host}:{parts.port}{parts.path}"
 
 
 def read(transport: Transport, base: str, reach: Reach, seconds: float = 5.0) -> Any:
@@ -187,45 +173,6 @@ def test_the_certificate_must_be_the_names_though_an_address_is_connected_to(
         assert [r.headers["Authorization"] for r in server.requests] == [f"Bearer {SECRET}"]
 
 
-@contextmanager
-def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """A server that says what `talk` says to each connection once it has been asked something; its base."""
-    stop = threading.Event()
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    connection.recv(65536)
-                    talk(connection, stop)
-                except OSError:
-                    pass
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/fhir"
-    finally:
-        stop.set()
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join(timeout=10)
-
-
-def endless(beginning: bytes, piece: bytes, pause: float) -> Callable[[socket.socket, threading.Event], None]:
-    def talk(connection: socket.socket, stop: threading.Event) -> None:
-        connection.sendall(beginning)
-        while not stop.wait(pause):
-            connection.sendall(piece)
-
-    return talk
-
-
 @pytest.mark.parametrize(
     ("beginning", "piece"),
     [
@@ -267,18 +214,18 @@ def test_an_answer_larger_than_the_bound_is_cut_off(transport_of: Callable[..., 
         assert failing(transport_of(), base, 8.0) == "answer too large"
 
 
-def test_too_many_addresses_are_not_all_tried() -> None:
+def test_too_many_addresses_are_not_all_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    class Watching(Reach):
-        def allows(self, address: str) -> bool:
-            tried.append(address)
-            return True
+    def refuse(_family: socket.AddressFamily, endpoint: tuple[Any, ...], _seconds: float) -> socket.socket:
+        tried.append(endpoint[0])
+        raise ConnectionRefusedError
 
-    names = Names([f"127.0.1.{n}" for n in range(1, 200)])
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="refused"):
-        dial(NAME, taken.getsockname()[1], 5.0, Watching(), names)
-    assert len(tried) == 199, "each is judged"
+    monkeypatch.setattr("cds_service.records.connections._connected", refuse)
+    names = Names(["10.0.0.1", *(f"127.0.1.{n}" for n in range(1, 200))])
+    with pytest.raises(ConnectionRefusedError):
+        dial(NAME, 9, 5.0, LOOPBACK, names)
+    assert tried == [f"127.0.1.{n}" for n in range(1, 9)]
 
 
 def test_no_time_left_is_a_timeout() -> None:
