@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.engine import make_url
@@ -24,7 +25,7 @@ from cds_service.storage import Pseudonyms, sqlite_file
 from cds_service.storage.engine import open_engine
 from cds_service.storage.schema import ABOUT, VERSION
 
-_DATABASE_SECONDS = 5.0
+_DATABASE_SECONDS: Final = 5.0
 
 
 class State(StrEnum):
@@ -56,9 +57,9 @@ def failed(subject: str, found: str, remedy: str) -> Check:
 
 
 def of_error(subject: str, error: CdsServiceError) -> Check:
-    """An error of this package says itself what is wrong and what to do."""
-    found, colon, remedy = str(error).partition(": ")
-    return failed(subject, found, remedy) if colon else failed(subject, str(error), "")
+    """An error of this package says itself what is wrong and, behind the last colon, what to do."""
+    found, _, remedy = str(error).rpartition(": ")
+    return failed(subject, found, remedy)
 
 
 def site_checks(settings: Settings, *, offline: bool) -> Iterator[Check]:

@@ -262,7 +262,7 @@ def test_files_that_others_can_open_fail(found: Found, tmp_path: Path) -> None:
     for path in ("key", "metrics", "audit.ndjson"):
         (tmp_path / path).chmod(0o644)
     shown = found(config, failing=subjects)
-    assert all("chmod" in str(shown[subject]) for subject in subjects)
+    assert all("run `chmod" in shown[subject][0]["remedy"] for subject in subjects)
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o644, "looking changes nothing"
 
 
