@@ -94,9 +94,7 @@ def rates(
     """Show per week and trial how many cards were shown, how many were answered, and with what."""
     settings = load_settings(config)
     with _store(settings) as store:
-        weeks = weekly(
-            store.issued(), store.feedback(), ZoneInfo(settings.service.timezone), OVERRIDE_REASONS
-        )
+        weeks = weekly(store.issued(), store.feedback(), ZoneInfo(settings.service.timezone))
     if not weeks:
         ends.tell("no card has been shown yet, so that there is no rate.")
     if format_ is RatesFormat.text:
@@ -126,7 +124,7 @@ def revoke(
             for known in _patients(settings, store, patient, issuer, tenant)
         )
     if ended:
-        typer.echo(f"{ended} {'refusal' if ended == 1 else 'refusals'} revoked: cards are shown again.")
+        typer.echo(f"{_number(ended, 'refusal', 'refusals')} revoked: cards are shown again.")
     else:
         typer.echo("No refusal of this patient stands: check --patient, --issuer, --tenant and --trial.")
 
@@ -141,9 +139,18 @@ def erase(patient: Patient, issuer: Issuer = None, tenant: Tenant = None, config
         sum(getattr(each, name) for each in erased) for name in ("cards", "feedback", "refusals")
     )
     if cards or feedback or refusals:
-        typer.echo(f"Erased: {cards} cards, {feedback} entries of feedback, {refusals} standing refusals.")
+        told = (
+            _number(cards, "card", "cards"),
+            _number(feedback, "entry of feedback", "entries of feedback"),
+            _number(refusals, "standing refusal", "standing refusals"),
+        )
+        typer.echo(f"Erased: {', '.join(told)}.")
     else:
         typer.echo("Nothing is stored of this patient: check --patient, --issuer and --tenant.")
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS,
 SECONDS: Final = 5.0
 # Rows deleted in one transaction: other writers wait for no more than these.
 _BATCH: Final = 500
+# Seconds between two such transactions, so that a call that waits gets its turn.
+_PAUSE: Final = 0.002
 
 
 class Store:
@@ -39,7 +41,7 @@ class Store:
         self._engine = open_engine(url, seconds)
         self._seconds = seconds
         self._report = report
-        # SQLite has one writer: threads take turns here, in the order in which they came, and not by trying again.
+        # SQLite has one writer: threads wait for each other here, which wakes them at once, and not by trying again.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
         self.closed: Final = threading.Event()
         try:
@@ -208,7 +210,7 @@ class Store:
         (key,) = table.primary_key.columns
         older = select(key).where(column < before).limit(_BATCH)
         total = 0
-        while not self.closed.is_set():
+        while not self.closed.wait(_PAUSE):
             with self._writing() as connection:
                 deleted = connection.execute(delete(table).where(key.in_(older.scalar_subquery()))).rowcount
             total += deleted
