@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from cds_service.hooks import keys as keys_module
 from cds_service.hooks.jwk import SET_BYTES, SET_KEYS, BadKeys, read_jwk_set
 from cds_service.hooks.keys import (
-    FETCH_SECONDS,
     PAUSE_SECONDS,
     STALE_SECONDS,
     Fetched,
@@ -357,8 +356,9 @@ def test_many_calls_at_once_make_one_fetch(published: Published) -> None:
 
 
 def test_a_fetch_that_does_not_end_holds_few_calls_and_none_for_long(
-    published: Published, clock: Clock
+    published: Published, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keys_module, "FETCH_SECONDS", 50.0)
     publisher = Publisher(A)
     keys = published(publisher)
     keys.find("key-a")
@@ -370,8 +370,9 @@ def test_a_fetch_that_does_not_end_holds_few_calls_and_none_for_long(
     while keys._waiters._value:  # type: ignore[attr-defined]  # until all places are taken
         threading.Event().wait(0.001)
     assert keys.find("one-too-many") is None
+    assert all(thread.is_alive() for thread in waiting), "it did not wait for one of them"
     assert keys.find("key-a"), "a known key needs no fetch"
-    clock.now += FETCH_SECONDS
+    clock.now += 50.0
     assert keys.find("later") is None, "the time of this fetch is over: nobody waits for it any more"
     clock.now += PAUSE_SECONDS
     assert keys.find("much-later") is None
