@@ -22,7 +22,7 @@ from gunicorn.app.base import BaseApplication
 from cds_service.app import create_app, load_screener
 from cds_service.cli.demo_rests import rests_blueprint
 from cds_service.errors import ConfigurationError
-from cds_service.records.fhir_transport import is_loopback
+from cds_service.records.addresses import is_loopback
 from cds_service.sandbox import create_sandbox, load_vignettes
 from cds_service.sandbox.mount import CLINICIAN, PAGE_PREFIX
 from cds_service.settings import Settings, load_settings

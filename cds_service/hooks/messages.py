@@ -17,6 +17,8 @@ from cds_service.errors import InputError
 PATIENT_VIEW: Final = "patient-view"
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _USER_TYPES: Final = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson")
+# Whose server it is, and whether it can be read in one way only, is judged by `servers`.
+_SERVER: Final = re.compile(r"https?://[^\s/]\S{0,2000}", re.IGNORECASE)
 # Visible ASCII only: whatever else stands in a token could smuggle a second header line.
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -87,13 +89,13 @@ def _context(context: dict[str, Any]) -> tuple[str, str, str | None]:
 def _server(body: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
     """fhirServer, and token and scope of fhirAuthorization; all None where they are not sent."""
     server = body.get("fhirServer")
-    if server is not None and not (isinstance(server, str) and re.match(r"https?://[^\s/]", server)):
+    if server is not None and not (isinstance(server, str) and _SERVER.fullmatch(server)):
         raise InputError(
             "fhirServer must be the absolute http(s) base URL of a FHIR server.", expression="fhirServer"
         )
     authorization = body.get("fhirAuthorization")
     if authorization is None:
-        return _plain(server), None, None
+        return server, None, None
     if not isinstance(authorization, dict):
         raise InputError("fhirAuthorization must be an object.", expression="fhirAuthorization")
     if server is None:
@@ -116,11 +118,7 @@ def _server(body: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
             "fhirAuthorization.scope must be a text of scopes separated by blanks.",
             expression="fhirAuthorization.scope",
         )
-    return _plain(server), token, scope
-
-
-def _plain(server: str | None) -> str | None:
-    return server.rstrip("/") if server is not None else None
+    return server, token, scope
 
 
 def _prefetch(body: dict[str, Any]) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ Nothing here does I/O except the gathering of a patient's data, which is bounded
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final, Protocol
@@ -19,6 +19,7 @@ from cds_service.eligibility.trial import Trial
 from cds_service.errors import NotFoundError
 from cds_service.hooks.auth import Caller, Client, Refused, unauthorized, verified_client
 from cds_service.hooks.cards import CardOptions
+from cds_service.hooks.local import from_foreign_page
 from cds_service.hooks.messages import HookRequest
 from cds_service.hooks.orders import OrderSet
 from cds_service.hooks.problems import Log
@@ -31,6 +32,11 @@ from cds_service.records.record import PatientRecord
 from cds_service.storage import Pseudonyms, Store
 
 ALL_TRIALS: Final = "trial-eligibility"
+
+
+def service_ids(trials: Iterable[str]) -> list[str]:
+    """The ids of the CDS services of these trials: one a trial, and one for all."""
+    return [*(f"trial-{trial}" for trial in trials), ALL_TRIALS]
 
 
 class Screening(Protocol):
@@ -52,8 +58,9 @@ class Screening(Protocol):
 @dataclass(frozen=True, slots=True)
 class Service:
     """The joined parts. `today`: the day of an assessment; `now`: the clock, aware, of all that is recorded.
-    `fhir_servers`: those allowed while no client is configured (empty: loopback);
-    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
+    `fhir_servers`: those allowed while no client is configured (empty: loopback), and `private_networks`, where their
+    names may lead besides the public internet; `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`,
+    `by_code`: see `fhir_server.Source`.
     """
 
     trials: Mapping[str, Trial]
@@ -72,6 +79,7 @@ class Service:
     full_prefetch: bool = False
     fetch_seconds: float = 3.0
     fhir_servers: tuple[str, ...] = ()
+    private_networks: tuple[str, ...] = ()
     own_fhir: str | None = None
     unavailable: tuple[str, ...] = ()
     observation_codes: tuple[str, ...] = ()
@@ -79,7 +87,7 @@ class Service:
 
     def service_ids(self) -> list[str]:
         """The ids of the CDS services: one a trial, and one for all."""
-        return [*(f"trial-{trial}" for trial in self.trials), ALL_TRIALS]
+        return service_ids(self.trials)
 
     def trials_of(self, service_id: str) -> tuple[str, ...]:
         """The trials that a service answers for. Raises NotFoundError."""
@@ -113,7 +121,8 @@ class Service:
                 self.store.first_use,
             )
         except Refused as refusal:
-            self.log("unauthorized", status=401, reason=str(refusal))
+            claimed = {"client": refusal.client} if refusal.client else {}
+            self.log("unauthorized", status=401, reason=str(refusal), **claimed)
             raise Unauthorized(response=unauthorized()) from None
 
     def acquisition(self, hook: HookRequest, caller: Caller, types: frozenset[str]) -> Acquisition:
@@ -122,14 +131,17 @@ class Service:
         """
         source = None
         if hook.fhir_server is not None:
-            check_server(hook.fhir_server, caller.client, self)
+            server = check_server(
+                hook.fhir_server, caller.client, self, foreign_page=from_foreign_page(request)
+            )
             source = Source(
-                hook.fhir_server,
+                server.base_url,
                 self.transport,
                 hook.access_token,
                 hook.scope,
                 self.observation_codes,
                 self.by_code,
+                server.reach,
             )
         return Acquisition(
             hook.patient_id,

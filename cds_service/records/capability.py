@@ -9,7 +9,7 @@ import time
 from typing import Any, Final
 
 from cds_service.records.fhir_search import Source
-from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
+from cds_service.records.fhir_transport import Deadline, FetchFailure
 
 _CAPABILITY_SECONDS: Final = 3600.0
 _SERVERS_KEPT: Final = 100
@@ -21,8 +21,7 @@ def offers(source: Source, resource_type: str, deadline: Deadline) -> bool:
     now = time.monotonic()
     if known is None or now - known[0] > _CAPABILITY_SECONDS:
         try:
-            client = PooledClient(source.base_url, source.transport, deadline, source.token)
-            types = _offered_types(client.execute("metadata", method="get"))
+            types = _offered_types(source.client(deadline).execute("metadata", method="get"))
         except FetchFailure:
             return True
         known = (now, types)

@@ -13,7 +13,9 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
-from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient, Transport, on_server
+from cds_service.records.addresses import PUBLIC, Reach
+from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient, Transport
+from cds_service.records.origins import on_server
 from cds_service.records.prefetch import Obtained, own_resources
 from cds_service.records.record import COMPLETE, FAILED, TRUNCATED
 from cds_service.records.searchset import names_other_patient, read_page, unique_count, worse
@@ -42,7 +44,7 @@ class Source:
 
     base_url: without a trailing slash. token, scope: of fhirAuthorization, both transient. observation_codes:
     codes without system, for servers that refuse a search of all Observations; by_code: such a server is
-    known.
+    known. reach: the addresses that its name may lead to.
     """
 
     base_url: str
@@ -51,6 +53,11 @@ class Source:
     scope: str | None = None
     observation_codes: tuple[str, ...] = ()
     by_code: bool = False
+    reach: Reach = PUBLIC
+
+    def client(self, deadline: Deadline) -> PooledClient:
+        """A client of this server for requests until the deadline."""
+        return PooledClient(self.base_url, self.transport, deadline, self.token, self.reach)
 
 
 def side_by_side(

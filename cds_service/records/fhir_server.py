@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from cds_service.errors import UnobtainableError
 from cds_service.records import scopes
+from cds_service.records.addresses import ANYWHERE
 from cds_service.records.bundle import read_bundle
 from cds_service.records.capability import offers
 from cds_service.records.fhir_search import Source, read_patient, search_type, side_by_side
-from cds_service.records.fhir_transport import Deadline, PooledClient, Transport
+from cds_service.records.fhir_transport import Deadline, Transport
 from cds_service.records.prefetch import UNSEARCHED, Obtained, Prefetched
 from cds_service.records.record import (
     COMPLETE,
@@ -118,7 +119,7 @@ class Acquisition:
         assert source is not None  # noqa: S101  (only asked for with a server)
 
         def job() -> Obtained:
-            client = PooledClient(source.base_url, source.transport, self._deadline, source.token)
+            client = source.client(self._deadline)
             if resource_type == "Patient":
                 return read_patient(client, self.patient_id)
             return search_type(client, source, resource_type, self.patient_id, self._deadline)
@@ -199,11 +200,11 @@ def acquire(
     Patient.
 
     `patient_id` is a bare id. `observation_codes`: see Source. A transport of its own is made and closed when
-    none is given.
+    none is given. Whoever calls has chosen the server: it may have any address.
     """
     own = transport or Transport()
     try:
-        source = Source(base_url.rstrip("/"), own, token, None, tuple(observation_codes), by_code)
+        source = Source(base_url.rstrip("/"), own, token, None, tuple(observation_codes), by_code, ANYWHERE)
         acquisition = Acquisition(
             patient_id, deadline=Deadline(seconds), source=source, unavailable=unavailable
         )

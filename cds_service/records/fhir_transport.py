@@ -1,5 +1,5 @@
-"""How requests reach a FHIR server: one pooled session, no redirects, bounded answers, a deadline, one
-origin.
+"""How requests reach a FHIR server: pooled connections, no redirects, bounded answers, a deadline, one origin,
+and only addresses that this server may have.
 
 Error policy: every way in which a request can fail becomes a FetchFailure with a short reason that carries no
 URL, id, token or body; nothing of `requests`, `urllib3` or `fhirpy` gets out.
@@ -7,29 +7,29 @@ URL, id, token or body; nothing of `requests`, `urllib3` or `fhirpy` gets out.
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import requests
 from fhirpy import SyncFHIRClient
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from cds_service.errors import CdsServiceError, InputError
+from cds_service.records.addresses import PUBLIC, Reach
+from cds_service.records.connections import AddressNotAllowed, Resolve, resolve, session
 from cds_service.records.json_body import read_json
+from cds_service.records.origins import on_server
 from cds_service.records.record import FAILED, REFUSED
 
 _CHUNK: Final = 1 << 16
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _BACKOFF_SECONDS: Final = 0.2
 
 
@@ -78,31 +78,52 @@ class Deadline:
 
 
 class Transport:
-    """A pool of connections, shared by all calls of a process. It keeps no cookies, no credentials and no
-    data.
+    """Pools of connections, shared by all calls of a process. It keeps no cookies, no credentials and no data.
+
+    Each `Reach` has a pool of its own, so that a connection made under one rule never serves under another. `ca_file`:
+    the authorities that may sign the servers' certificates; None = the public ones.
     """
 
-    def __init__(self, *, pool: int = 64, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        pool: int = 64,
+        bounds: Bounds | None = None,
+        ca_file: Path | None = None,
+        resolve: Resolve = resolve,
+    ) -> None:
         self.bounds = bounds or Bounds()
-        self._session = requests.Session()
-        # The environment must neither redirect requests to a proxy nor add credentials of a .netrc.
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=pool, pool_maxsize=pool)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
         self.offers: dict[str, tuple[float, frozenset[str]]] = {}
+        self._pool = pool
+        self._ca_file = ca_file
+        self._resolve = resolve
+        self._sessions: dict[Reach, requests.Session] = {}
+        self._making = threading.Lock()
 
     def close(self) -> None:
         """Closes the pooled connections."""
-        self._session.close()
+        with self._making:
+            for made in self._sessions.values():
+                made.close()
+            self._sessions.clear()
 
-    def get(self, url: str, headers: Mapping[str, str], deadline: Deadline) -> bytes:
-        """The body of a successful answer. Retries 429, 503 and broken connections within the deadline."""
+    def _session(self, reach: Reach) -> requests.Session:
+        """The session of a rule. There are as many as the configuration has entries."""
+        with self._making:
+            made = self._sessions.get(reach)
+            if made is None:
+                made = session(reach, pool=self._pool, ca_file=self._ca_file, resolve=self._resolve)
+                self._sessions[reach] = made
+            return made
+
+    def get(self, url: str, headers: Mapping[str, str], deadline: Deadline, reach: Reach = PUBLIC) -> bytes:
+        """The body of a successful answer from an address within `reach`. Retries 429, 503 and broken connections
+        within the deadline.
+        """
         attempt = 0
         while True:
             try:
-                status, wait, body = self._once(url, headers, deadline)
+                status, wait, body = self._once(url, headers, deadline, reach)
             except FetchFailure as failure:
                 if failure.reason != "connection" or attempt >= self.bounds.retries:
                     raise
@@ -116,16 +137,18 @@ class Transport:
             time.sleep(pause)
 
     def _once(
-        self, url: str, headers: Mapping[str, str], deadline: Deadline
+        self, url: str, headers: Mapping[str, str], deadline: Deadline, reach: Reach
     ) -> tuple[int, float | None, bytes]:
         left = deadline.remaining()
         try:
-            with self._session.get(
+            with self._session(reach).get(
                 url, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False
             ) as response:
                 if not 200 <= response.status_code < 300:
                     return response.status_code, _retry_after(response.headers.get("Retry-After")), b""
                 return response.status_code, None, self._read(response, deadline)
+        except AddressNotAllowed as refusal:
+            raise FetchFailure(str(refusal)) from None
         except (requests.Timeout, PoolTimeout, TimeoutError):
             raise FetchFailure("timeout") from None
         except (requests.RequestException, HTTPError, OSError, ValueError):
@@ -175,9 +198,17 @@ class PooledClient(SyncFHIRClient):
     base.
     """
 
-    def __init__(self, base_url: str, transport: Transport, deadline: Deadline, token: str | None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        transport: Transport,
+        deadline: Deadline,
+        token: str | None,
+        reach: Reach = PUBLIC,
+    ) -> None:
         super().__init__(base_url, authorization=f"Bearer {token}" if token else None)
         self._transport = transport
+        self._reach = reach
         self._deadline = deadline
 
     def _do_request(
@@ -201,87 +232,10 @@ class PooledClient(SyncFHIRClient):
             url = None
         if url is None:
             raise FetchFailure("link to another server")
-        body = self._transport.get(
-            url, {**self._build_request_headers(), **(extra_headers or {})}, self._deadline
-        )
+        headers = {**self._build_request_headers(), **(extra_headers or {})}
+        body = self._transport.get(url, headers, self._deadline, self._reach)
         try:
             answer = read_json(body)
         except InputError:
             raise FetchFailure("not JSON") from None
         return (answer, 200) if returning_status else answer
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address literal is this machine itself; names are not resolved."""
-    if not host:
-        return False
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-        # ::ffff:127.0.0.1 reaches this machine as 127.0.0.1 does.
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return (mapped or address).is_loopback
-    except ValueError:
-        return False
-
-
-def on_server(base_url: str, link: str) -> str | None:
-    """`link` (absolute, or relative to the base) as a URL under `base_url`, or None where it leads elsewhere.
-
-    Same scheme, host, port and whole path segments are wanted. Two names of this machine (127.0.0.1,
-    localhost) are one host, but the request then goes to the base's own.
-    """
-    try:
-        base, url = urlsplit(base_url), urlsplit(urljoin(base_url.rstrip("/") + "/", link))
-        same_port = _port(base) == _port(url)
-    except ValueError:
-        return None
-    same_host = base.hostname == url.hostname or (is_loopback(base.hostname) and is_loopback(url.hostname))
-    if base.scheme != url.scheme or not same_host or not same_port or url.username or url.password:
-        return None
-    if not under(base.path, url.path) or re.search(r"[\s\\]", link):
-        return None
-    return urlunsplit((base.scheme, base.netloc, url.path, url.query, ""))
-
-
-def under(base_path: str, path: str) -> bool:
-    """Whether `path` is `base_path` or below it, by whole segments, with no way out of it."""
-    base, parts = _segments(base_path), _segments(path)
-    return parts[: len(base)] == base and not any(_dots(part) for part in parts)
-
-
-def _segments(path: str) -> list[str]:
-    return [part for part in path.split("/") if part]
-
-
-def _dots(segment: str) -> bool:
-    return re.sub(r"%2e", ".", segment, flags=re.IGNORECASE) in (".", "..") or "%2f" in segment.lower()
-
-
-def _port(url: SplitResult) -> int | None:
-    return url.port if url.port is not None else _DEFAULT_PORTS.get(url.scheme)
-
-
-def allowed_server(fhir_server: str, listed: tuple[str, ...]) -> bool:
-    """Whether a `fhirServer` is on the list; an empty list stands for this machine's loopback addresses.
-
-    Both are compared after normalisation: scheme, host, port, then whole path segments.
-    """
-    try:
-        url = urlsplit(fhir_server)
-        port = _port(url)
-    except ValueError:
-        return False
-    if url.scheme not in _DEFAULT_PORTS or not url.hostname or url.username or url.password or url.fragment:
-        return False
-    if url.query or re.search(r"[\s\\]", fhir_server) or any(_dots(part) for part in _segments(url.path)):
-        return False
-    if not listed:
-        return is_loopback(url.hostname)
-    for entry in listed:
-        known = urlsplit(entry)
-        same = (known.scheme, known.hostname, _port(known)) == (url.scheme, url.hostname, port)
-        if same and under(known.path, url.path):
-            return True
-    return False

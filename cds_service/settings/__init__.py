@@ -39,9 +39,10 @@ class ServiceSettings:
     as_of: a fixed assessment day for demo and tests, refused beside [[clients]]; None = today in the time
     zone. fhir_servers: the FHIR servers that may be asked while no client is configured; empty = loopback
     addresses. private_networks: networks that are not of the public internet to which the names of those servers
-    may resolve, while no client is configured. unavailable: resource types that this site does not offer.
-    observations: `all` or `codes` (how they are searched). metrics_token_file: a file with the bearer token of
-    whoever reads /metrics from another machine; None = this machine only.
+    may resolve, while no client is configured. ca_file: a PEM file of the authorities that may sign the certificates
+    of FHIR servers and of clients' jwks_url; None = the public ones. unavailable: resource types that this site does
+    not offer. observations: `all` or `codes` (how they are searched). metrics_token_file: a file with the bearer
+    token of whoever reads /metrics from another machine; None = this machine only.
     """
 
     base_url: str | None = None
@@ -53,6 +54,7 @@ class ServiceSettings:
     as_of: date | None = None
     fhir_servers: tuple[str, ...] = ()
     private_networks: tuple[str, ...] = ()
+    ca_file: Path | None = None
     metrics_token_file: Path | None = None
     unavailable: tuple[str, ...] = ()
     observations: str = "all"
@@ -164,6 +166,7 @@ TABLES: Final[Mapping[str, Mapping[str, Parse]]] = MappingProxyType(
             "as_of": values.day,
             "fhir_servers": values.list_of(values.base_url),
             "private_networks": values.list_of(values.network),
+            "ca_file": values.certificates,
             "metrics_token_file": values.path,
             "unavailable": values.list_of(values.resource_type),
             "observations": values.choice("all", "codes"),
@@ -195,8 +198,8 @@ CLIENT_KEYS: Final[Mapping[str, Parse]] = MappingProxyType(
         "name": values.text,
         "issuer": values.text,
         "jwks_file": values.path,
-        "jwks_url": values.base_url,
-        "jku": values.list_of(values.base_url),
+        "jwks_url": values.url,
+        "jku": values.list_of(values.url),
         "tenants": values.list_of(values.text),
         "audiences": values.list_of(values.text),
         "fhir_servers": values.list_of(values.base_url),
@@ -389,4 +392,8 @@ def _check(settings: Settings) -> None:
     if settings.clients and settings.service.fhir_servers:
         raise ConfigurationError(
             "service.fhir_servers holds only while no client is configured; name each client's under [[clients]]."
+        )
+    if settings.clients and settings.service.private_networks:
+        raise ConfigurationError(
+            "service.private_networks holds only while no client is configured; name each client's under [[clients]]."
         )

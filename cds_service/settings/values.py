@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 import tomllib
 from collections.abc import Callable
 from datetime import date, datetime
@@ -134,6 +135,14 @@ def base_url(value: Any, _folder: Path) -> str:
     return str(value).rstrip("/")
 
 
+def url(value: Any, _folder: Path) -> str:
+    """An absolute http(s) URL, kept letter by letter since others compare it so; it may have a query."""
+    base_url(value.partition("?")[0] if isinstance(value, str) else value, _folder)
+    if not re.fullmatch(r"[!-~]+", value) or re.search(r"[\\#]", value):
+        raise ValueError("an absolute http or https URL without credentials or fragment is wanted")
+    return str(value)
+
+
 def database_url(value: Any, _folder: Path) -> str:
     try:
         make_url(text(value, _folder))
@@ -144,6 +153,15 @@ def database_url(value: Any, _folder: Path) -> str:
 
 def path(value: Any, folder: Path) -> Path:
     return folder / text(value, folder)
+
+
+def certificates(value: Any, folder: Path) -> Path:
+    found = path(value, folder)
+    try:
+        ssl.create_default_context(cafile=found)
+    except (OSError, ValueError):
+        raise ValueError("a PEM file of certificates is wanted") from None
+    return found
 
 
 def folder(value: Any, base: Path) -> Path:

@@ -1,21 +1,26 @@
 """A FHIR server on loopback that does exactly what a test scripts, and counts what it was asked.
 
 A script leads from a path ("Condition", "Patient/1", "metadata", "page/2") to an answer: an Answer, a JSON value, or a
-function of the query. What no script names is answered as an empty searchset.
+function of the query. What no script names is answered as an empty searchset. `raw_server` is for what is no HTTP at
+all, `Names` for names that lead where a test wants.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from cds_service.records.connections import Endpoint
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Answer:
 
 
 Script = dict[str, Any]
+# A name that only `Names` knows.
+NAME = "ehr.hospital.test"
 
 
 @dataclass
@@ -95,8 +102,10 @@ def observation(observation_id: str, patient_id: str = "1", **more: Any) -> dict
 
 
 @contextmanager
-def serving(script: Script, *, prefix: str = "/fhir") -> Iterator[ScriptedServer]:
-    """Runs the script on a free port of this machine until the block ends."""
+def serving(
+    script: Script, *, prefix: str = "/fhir", tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
+    """Runs the script on a free port of this machine until the block ends; `tls`: by https, with that certificate."""
     stop = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -146,7 +155,10 @@ def serving(script: Script, *, prefix: str = "/fhir") -> Iterator[ScriptedServer
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    served = ScriptedServer(f"http://127.0.0.1:{server.server_address[1]}{prefix}", script)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    scheme = "http" if tls is None else "https"
+    served = ScriptedServer(f"{scheme}://127.0.0.1:{server.server_address[1]}{prefix}", script)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -173,3 +185,63 @@ def elapsed(action: Callable[[], Any]) -> tuple[Any, float]:
     started = time.monotonic()
     result = action()
     return result, time.monotonic() - started
+
+
+def named(server: ScriptedServer, host: str = NAME) -> str:
+    """The server's base by a name that only the test's resolver knows."""
+    parts = urlsplit(server.base)
+    return f"{parts.scheme}://{host}:{parts.port}{parts.path}"
+
+
+class Names:
+    """A resolver that answers each question with the next of the scripted lists of addresses, the last from then on."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, port: int) -> list[Endpoint]:
+        self.asked.append(host)
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [
+            (socket.AF_INET6, (a, port, 0, 0)) if ":" in a else (socket.AF_INET, (a, port)) for a in found
+        ]
+
+
+@contextmanager
+def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """A server that says what `talk` says to each connection once it has been asked something; its base."""
+    stop = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.recv(65536)
+                    talk(connection, stop)
+                except OSError:
+                    pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/fhir"
+    finally:
+        stop.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(timeout=10)
+
+
+def endless(beginning: bytes, piece: bytes, pause: float) -> Callable[[socket.socket, threading.Event], None]:
+    def talk(connection: socket.socket, stop: threading.Event) -> None:
+        connection.sendall(beginning)
+        while not stop.wait(pause):
+            connection.sendall(piece)
+
+    return talk

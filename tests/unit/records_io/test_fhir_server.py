@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cds_service.errors import UnobtainableError
+from cds_service.records.addresses import LOOPBACK
 from cds_service.records.fhir_search import Source
 from cds_service.records.fhir_server import Acquisition, acquire
 from cds_service.records.fhir_transport import Bounds, Deadline, Transport
@@ -395,7 +396,7 @@ SCOPES = [
 def test_scopes_are_compared_before_asking(transport: Transport, scope: str | None, expected: str) -> None:
     with serving({"Patient/1": patient(), "Condition": bundle(condition())}) as server:
         gathering = Acquisition(
-            "1", deadline=Deadline(5), source=Source(server.base, transport, SECRET, scope)
+            "1", deadline=Deadline(5), source=Source(server.base, transport, SECRET, scope, reach=LOOPBACK)
         )
         gathering.gather(("Condition",))
         record = gathering.record()
@@ -410,7 +411,7 @@ def gathered(transport: Transport, prefetch: dict[str, Any], script: dict[str, A
             "1",
             deadline=Deadline(5),
             prefetched=read_prefetch(prefetch, "1", types),
-            source=Source(server.base, transport),
+            source=Source(server.base, transport, reach=LOOPBACK),
         )
         gathering.gather(types)
         return gathering.record(), sorted(r.path for r in server.requests if r.path != "metadata")

@@ -1,0 +1,186 @@
+"""Connections to FHIR servers: each to an address that was judged right before, and none held up by a slow server.
+
+A name is resolved once for a connection, each address is judged, and the very address that passed is connected to;
+so a name that leads elsewhere a moment later (DNS rebinding) gains nothing. Certificate and SNI stay the name's.
+Error policy: AddressNotAllowed, without the address, where no address of a name passes; whatever else fails is an
+OSError or one of `urllib3`, for the transport to translate.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections.abc import Callable, Sequence
+from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
+
+from cds_service.errors import CdsServiceError
+from cds_service.records.addresses import Reach
+
+# A family, and the address as `socket.connect` takes it: (host, port), for IPv6 with flow and scope.
+Endpoint = tuple[socket.AddressFamily, tuple[Any, ...]]
+Resolve = Callable[[str, int], Sequence[Endpoint]]
+# More addresses of one name than this are not tried.
+_MOST_ADDRESSES: Final = 8
+
+
+class AddressNotAllowed(CdsServiceError):  # noqa: N818  (a decision, not a failure)
+    """A server's name leads to no address that may be connected to."""
+
+
+def resolve(host: str, port: int) -> Sequence[Endpoint]:
+    """The endpoints of a name, as this machine resolves it. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, endpoint) for family, _, _, _, endpoint in found]
+
+
+def dial(host: str, port: int, seconds: float, reach: Reach, resolve: Resolve) -> socket.socket:
+    """A socket connected to the first address of `host` that may be reached and answers, within `seconds`.
+
+    Raises AddressNotAllowed, OSError.
+    """
+    end = time.monotonic() + seconds
+    found = resolve(host, port)
+    allowed = [endpoint for endpoint in found if reach.allows(str(endpoint[1][0]))][:_MOST_ADDRESSES]
+    if found and not allowed:
+        raise AddressNotAllowed("address not allowed")
+    failure = OSError("the name leads to no address")
+    for tried, (family, endpoint) in enumerate(allowed):
+        # Each address gets its share of what is left, so that a dead one leaves time for the next.
+        share = (end - time.monotonic()) / (len(allowed) - tried)
+        if share <= 0:
+            raise TimeoutError
+        try:
+            return _connected(family, endpoint, share)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _connected(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds: float) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.settimeout(seconds)
+        made.connect(endpoint)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def session(
+    reach: Reach, *, pool: int = 1, ca_file: Path | None = None, resolve: Resolve = resolve
+) -> requests.Session:
+    """A session whose connections go to addresses within `reach` only, with a pool of its own.
+
+    It follows no redirect and keeps no cookie. `ca_file`: the authorities that may sign certificates; None = the
+    public ones.
+    """
+    made = _OneAnswer()
+    adapter = _Adapter(_pools(lambda host, port, seconds: dial(host, port, seconds, reach, resolve)), pool)
+    made.mount("http://", adapter)
+    made.mount("https://", adapter)
+    made.verify = str(ca_file) if ca_file else True
+    # The environment must neither redirect requests to a proxy nor add credentials of a .netrc.
+    made.trust_env = False
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return made
+
+
+class _OneAnswer(requests.Session):
+    """A session to which no answer is a redirect: `requests` would read the whole body of one before returning it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+class _Adapter(HTTPAdapter):
+    """The adapter of `requests` over our own pools."""
+
+    def __init__(self, pools: dict[str, type[HTTPConnectionPool]], size: int) -> None:
+        super().__init__(pool_connections=size, pool_maxsize=size)
+        self.poolmanager.pool_classes_by_scheme = pools
+
+
+Dial = Callable[[str, int, float], socket.socket]
+
+
+def _pools(dial: Dial) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools of plain and TLS connections, which get their sockets from `dial`."""
+
+    class Plain(HTTPConnection):
+        response_class = _TimedResponse
+
+        def _new_conn(self) -> socket.socket:
+            return _dialled(self, dial)
+
+    class Secure(HTTPSConnection):
+        response_class = _TimedResponse
+
+        def _new_conn(self) -> socket.socket:
+            return _dialled(self, dial)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _dialled(connection: HTTPConnection, dial: Dial) -> socket.socket:
+    """The socket of a connection; `urllib3` then adds TLS by the connection's host name where it is wanted."""
+    seconds = connection.timeout
+    if not isinstance(seconds, int | float):
+        raise ValueError("a request without a time limit")
+    try:
+        return dial(connection.host.strip("[]"), connection.port, float(seconds))
+    except TimeoutError:
+        raise ConnectTimeoutError(connection, "no address answered in time") from None
+
+
+class _TimedResponse(HTTPResponse):
+    """A response whose head and body together have the time that was set for one read: a server that sends a byte
+    now and then does not hold the thread that waits for it.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        seconds = sock.gettimeout()
+        if seconds is not None and isinstance(self.fp, io.BufferedReader):
+            self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach(), time.monotonic() + seconds))
+
+
+class _TimedReader(io.RawIOBase):
+    """What arrives on a socket until a moment of the monotonic clock; TimeoutError afterwards."""
+
+    def __init__(self, sock: socket.socket, source: Any, end: float) -> None:
+        self._sock = sock
+        self._source = source
+        self._end = end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        read: int | None = self._source.readinto(buffer)
+        return read
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
