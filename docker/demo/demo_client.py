@@ -67,6 +67,8 @@ def init(data: Path, base_url: str, fhir_server: str) -> None:
         f"issuer = {json.dumps(ISSUER)}",
         f"jwks_file = {json.dumps(jwks.name)}",
         f"fhir_servers = [{json.dumps(fhir_server)}]",
+        '# Where Docker puts the containers of a compose file: the name "fhir" leads there.',
+        'private_networks = ["172.16.0.0/12", "192.168.0.0/16"]',
     ]
     config.write_text("\n".join(lines) + "\n")
 
