@@ -24,6 +24,7 @@ from cds_service.errors import InputError
 from cds_service.records.bundle import read_bundle
 from cds_service.records.fhir_server import acquire
 from cds_service.records.json_body import read_json
+from cds_service.records.origins import parse_url
 from cds_service.records.record import PatientRecord
 from cds_service.rendering.explanation import marks_for, render_explanations
 from cds_service.rendering.html import render_html
@@ -166,7 +167,7 @@ def _from_server(
     trials: Sequence[str],
 ) -> PatientRecord:
     try:
-        base = values.base_url(fhir_server, Path())
+        base = str(parse_url(fhir_server))
     except ValueError as error:
         raise InputError(f"--fhir-server: {error}.") from None
     return acquire(

@@ -34,7 +34,7 @@ _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
-    """A URL without query: lower-case `scheme` and `host` (IPv6 in brackets), `port`, and the `path` as written."""
+    """A URL without query: lower-case `scheme` and `host` (IPv6 in brackets), `port`, and the `path`."""
 
     scheme: str
     host: str
@@ -49,7 +49,7 @@ class ServerUrl:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The path's segments; empty ones say nothing."""
+        """The path's segments."""
         return tuple(part for part in self.path.split("/") if part)
 
     def __str__(self) -> str:
@@ -72,14 +72,15 @@ def parse_url(text: str) -> ServerUrl:
     """An absolute http(s) URL taken apart. Raises ValueError, which says what is wanted and repeats nothing."""
     match = _URL.fullmatch(text)
     if match is None:
-        raise ValueError("an absolute http or https URL without user, query or fragment is wanted")
+        raise ValueError("an absolute http or https URL without credentials, query or fragment is wanted")
     scheme = match["scheme"].lower()
     port = int(match["port"] or _PORTS[scheme])
     if not 0 < port < 65536:
         raise ValueError("a port from 1 to 65535 is wanted")
     if any(_leads_out(part) for part in match["path"].split("/")):
         raise ValueError("a path without dot segments and encoded slashes is wanted")
-    return ServerUrl(scheme, _host(match["host"].lower()), port, match["path"])
+    # Servers differ in what an empty segment means to them.
+    return ServerUrl(scheme, _host(match["host"].lower()), port, re.sub("/+", "/", match["path"]))
 
 
 def _host(host: str) -> str:

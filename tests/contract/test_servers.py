@@ -76,7 +76,7 @@ def refused(response: TestResponse) -> str:
     return str(issue["diagnostics"])
 
 
-@pytest.mark.proves("checklist:46", "cds-hooks_2.0@60")
+@pytest.mark.proves("cds-hooks_2.0@60")
 def test_a_client_has_its_own_servers_read_and_no_other_clients(make_app: Make, tmp_path: Path) -> None:
     with serving(chart()) as first, serving(chart()) as second:
         hospitals = Hospitals(

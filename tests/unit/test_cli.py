@@ -199,6 +199,7 @@ def test_the_patient_may_be_named_with_or_without_its_type(
         (["assess", "--fhir-server", "http://127.0.0.1:9/fhir"], "needs --patient"),
         (["assess", "--fhir-server", "not a url", "--patient", "p"], "--fhir-server"),
         (["assess", "--fhir-server", "http://u:p@127.0.0.1:9/", "--patient", "p"], "without credentials"),
+        (["assess", "--fhir-server", "http://127.1:9/", "--patient", "p"], "usual notation"),
         (["assess", "b.json", "--token-file", "t"], "--token-file goes with --fhir-server"),
         (
             ["assess", "--fhir-server", "http://127.0.0.1:9", "--patient", "p", "--missing", "Condition"],

@@ -205,6 +205,8 @@ BASE = "https://ehr.example.org/r4"
         ),
         ("https://ehr.example.org./r4/x", f"{BASE}/x"),
         ("//ehr.example.org/r4/x", f"{BASE}/x"),
+        ("https://ehr.example.org//r4///x//?page=2", f"{BASE}/x/?page=2"),
+        ("https:////r4/x", f"{BASE}/x"),
         ("//evil.example/r4/x", None),
         ("///evil.example/r4/x", None),
         ("\\\\evil.example/r4/x", None),
