@@ -58,16 +58,17 @@ def create_app(
     sandbox: Iterable[Blueprint] = (),
     screener: Screener | None = None,
     log: Log | None = None,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Flask:
     """The application. Raises ConfigurationError, AuthoringError.
 
     base_url: the bound address, where service.base_url is not set; needed beside [[clients]]. sandbox:
     blueprints of the embedded demo EHR. screener, log: as already loaded elsewhere, otherwise made from
-    the settings.
+    the settings. draining: whether the server stops, for /readyz.
     """
     write = log or json_log()
     loaded = screener or load_screener(settings)
-    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox))
+    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox), draining=draining)
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
@@ -103,7 +104,13 @@ def load_screener(settings: Settings) -> Screener:
 
 
 def join(
-    settings: Settings, screener: Screener, log: Log, *, base_url: str | None = None, sandbox: bool = False
+    settings: Settings,
+    screener: Screener,
+    log: Log,
+    *,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Service:
     """The parts behind the routes."""
     trials = screener.catalog.trials
@@ -138,6 +145,7 @@ def join(
         unavailable=settings.service.unavailable,
         observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
+        draining=draining,
     )
 
 

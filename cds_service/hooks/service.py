@@ -52,7 +52,8 @@ class Screening(Protocol):
 @dataclass(frozen=True, slots=True)
 class Service:
     """The joined parts. `fhir_servers`: those allowed while no client is configured (empty: loopback);
-    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
+    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`;
+    `draining`: whether the server is about to stop.
     """
 
     trials: Mapping[str, Trial]
@@ -73,6 +74,7 @@ class Service:
     unavailable: tuple[str, ...] = ()
     observation_codes: tuple[str, ...] = ()
     by_code: bool = False
+    draining: Callable[[], bool] = lambda: False
 
     def service_ids(self) -> list[str]:
         """The ids of the CDS services: one a trial, and one for all."""
