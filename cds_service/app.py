@@ -18,7 +18,9 @@ from flask import Blueprint, Flask, Response, request
 from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.errors import ConfigurationError
+from cds_service.hooks.admission import Rates
 from cds_service.hooks.auth import Client, read_jwks
+from cds_service.hooks.body import ENTRIES
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.local import local_only
@@ -45,7 +47,6 @@ _CORS: Final = {
 # ignored.
 _NOT_YET: Final = (
     "audit.sink",
-    "limits.requests_per_minute",
     "cards.rest_after_views",
     "feedback.retention_days",
 )
@@ -71,6 +72,7 @@ def create_app(
     service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox), draining=draining)
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
+    app.config[ENTRIES] = settings.limits.entries
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
     app.url_map.strict_slashes = False
     register_problems(app, write)
@@ -146,6 +148,7 @@ def join(
         observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
         draining=draining,
+        rates=Rates([client.name for client in settings.clients], settings.limits.requests_per_minute),
     )
 
 

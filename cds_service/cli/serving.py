@@ -6,14 +6,15 @@ Error policy: settings, a host or a port that can't be used end with 2 before an
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from ssl import SSLContext
 from threading import Event
-from typing import Annotated, Final
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 
 import typer
 from flask import Blueprint, Flask
@@ -65,8 +66,17 @@ def serve(
     check_free(host, port)
     stopping = Event()
     app = create_app(settings, base_url=_url(host, port, tls), draining=stopping.is_set)
-    more = {"workers": workers, "threads": threads}
-    _run(app, settings, host, port, stopping, drain_seconds=drain_seconds, tls=tls, **more)
+    _run(
+        app,
+        settings,
+        host,
+        port,
+        stopping,
+        drain_seconds=drain_seconds,
+        tls=tls,
+        workers=workers,
+        threads=threads,
+    )
 
 
 def demo(port: Port = 8000) -> None:
@@ -125,8 +135,9 @@ def _run(
     threads: int = THREADS,
     drain_seconds: float = 0.0,
     tls: SSLContext | None = None,
+    observed: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Serves until a signal ends it."""
+    """Serves until a signal ends it. `observed`: further settings of gunicorn."""
     service: Service = app.extensions["cds_service"]
     limits = Limits(
         body_bytes=settings.limits.body_bytes,
@@ -139,4 +150,4 @@ def _run(
         refused=lambda status, count: service.log("refused-by-server", status=status, requests=count),
         tls=tls,
     )
-    Server(app, _url(host, port).removeprefix("http://"), limits, workers=workers).run()
+    Server(app, _url(host, port).removeprefix("http://"), limits, workers=workers, **observed).run()
