@@ -89,7 +89,7 @@ class Arriving:
             raise Refused(431)
         if line >= 0 and not self._buffer.endswith(b"\r", 0, line):
             raise Refused(400)
-        if self._buffer and not 65 <= self._buffer[0] <= 90:  # no method begins so: TLS, SSH, anything
+        if self._buffer not in (b"", b"\r") and not 65 <= self._buffer[0] <= 90:  # no method: TLS, SSH, anything
             raise Refused(400)
 
     def _parsed(self, head: bytes) -> Any:
