@@ -21,7 +21,9 @@ from flask import Blueprint, Flask, Response, request
 from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.errors import ConfigurationError, RetryLaterError
+from cds_service.hooks.admission import Rates
 from cds_service.hooks.auth import Client
+from cds_service.hooks.body import ENTRIES
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.jwk import BadKeys
@@ -32,6 +34,7 @@ from cds_service.hooks.pages import pages_blueprint
 from cds_service.hooks.problems import register_problems
 from cds_service.hooks.servers import check_listed
 from cds_service.hooks.service import Service
+from cds_service.hooks.turns import InTurn
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
 from cds_service.records.addresses import is_loopback
@@ -50,10 +53,7 @@ _CORS: Final = {
 }
 # Settings that are accepted but belong to parts that are not built yet: said at the start, never silently
 # ignored.
-_NOT_YET: Final = (
-    "audit.sink",
-    "limits.requests_per_minute",
-)
+_NOT_YET: Final = ("audit.sink",)
 
 
 def create_app(
@@ -64,18 +64,23 @@ def create_app(
     screener: Screener | None = None,
     log: Log | None = None,
     now: Callable[[], datetime] | None = None,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Flask:
     """The application. Raises ConfigurationError, AuthoringError.
 
     base_url: the bound address, where service.base_url is not set; needed beside [[clients]]. sandbox:
     blueprints of the embedded demo EHR. screener, log: as already loaded elsewhere, otherwise made from
-    the settings. now: the clock of what is recorded, otherwise the machine's.
+    the settings. now: the clock of what is recorded, otherwise the machine's. draining: whether the server stops,
+    for /readyz.
     """
     write = log or json_log()
     loaded = screener or load_screener(settings)
-    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox), now=now)
+    service = join(
+        settings, loaded, write, base_url=base_url, sandbox=bool(sandbox), now=now, draining=draining
+    )
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
+    app.config[ENTRIES] = settings.limits.entries
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
     app.url_map.strict_slashes = False
     register_problems(app, write)
@@ -119,6 +124,7 @@ def join(
     base_url: str | None = None,
     sandbox: bool = False,
     now: Callable[[], datetime] | None = None,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Service:
     """The parts behind the routes."""
     trials = screener.catalog.trials
@@ -131,7 +137,7 @@ def join(
     pseudonyms = Pseudonyms.load(settings.feedback.pseudonym_key_file)
     return Service(
         trials=trials,
-        screener=screener,
+        screener=InTurn(screener),
         orders={
             trial_id: order_set(trial, sensitive_orders=settings.cards.sensitive_orders)
             for trial_id, trial in trials.items()
@@ -160,6 +166,8 @@ def join(
         unavailable=settings.service.unavailable,
         observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
+        draining=draining,
+        rates=Rates([client.name for client in settings.clients], settings.limits.requests_per_minute),
     )
 
 

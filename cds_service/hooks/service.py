@@ -17,6 +17,7 @@ from werkzeug.exceptions import Unauthorized
 from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.trial import Trial
 from cds_service.errors import NotFoundError
+from cds_service.hooks.admission import Rates
 from cds_service.hooks.auth import Caller, Client, Refused, unauthorized, verified_client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.local import from_foreign_page
@@ -42,16 +43,16 @@ def service_ids(trials: Iterable[str]) -> list[str]:
 class Screening(Protocol):
     """The part of `screening.Screener` that the views use; pure, thread-safe."""
 
-    def screen(self, record: PatientRecord, trial_ids: Sequence[str], as_of: date) -> list[Assessment]:
+    def screen(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[Assessment]:
         """The Assessments of these trials for the record's patient on that day."""
 
-    def gates_open(self, record: PatientRecord, trial_ids: Sequence[str], as_of: date) -> list[str]:
+    def gates_open(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[str]:
         """The trials for which more of the chart than the gate's types is worth asking for (design §6)."""
 
-    def gate_types(self, trial_ids: Sequence[str]) -> frozenset[str]:
+    def gate_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
         """The resource types that these trials' gates read."""
 
-    def needed_types(self, trial_ids: Sequence[str]) -> frozenset[str]:
+    def needed_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
         """All resource types that these trials read."""
 
 
@@ -60,7 +61,7 @@ class Service:
     """The joined parts. `today`: the day of an assessment; `now`: the clock, aware, of all that is recorded.
     `fhir_servers`: those allowed while no client is configured (empty: loopback), and `private_networks`, where their
     names may lead besides the public internet; `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`,
-    `by_code`: see `fhir_server.Source`.
+    `by_code`: see `fhir_server.Source`; `draining`: whether the server is about to stop; `rates`: None without a limit.
     """
 
     trials: Mapping[str, Trial]
@@ -84,6 +85,8 @@ class Service:
     unavailable: tuple[str, ...] = ()
     observation_codes: tuple[str, ...] = ()
     by_code: bool = False
+    draining: Callable[[], bool] = lambda: False
+    rates: Rates | None = None
 
     def service_ids(self) -> list[str]:
         """The ids of the CDS services: one a trial, and one for all."""
@@ -104,12 +107,14 @@ class Service:
 
     def caller(self, *, also: str | None = None) -> Caller:
         """Who calls, by the token of this request. Aborts with a bare 401 where clients are configured and it is not
-        one of theirs.
+        one of theirs. Raises TooManyRequestsError for one that called too often.
 
         `also`: another path under the base URL that the token may be meant for (a service's, for its
         feedback).
         """
         if not self.clients:
+            if self.rates is not None:
+                self.rates.take(None)
             return Caller()
         urls = [self.base() + path for path in (request.path, also) if path]
         try:
@@ -119,11 +124,16 @@ class Service:
                 urls,
                 datetime.now(UTC),
                 self.store.first_use,
+                admit=self._admit,
             )
         except Refused as refusal:
             claimed = {"client": refusal.client} if refusal.client else {}
             self.log("unauthorized", status=401, reason=str(refusal), **claimed)
             raise Unauthorized(response=unauthorized()) from None
+
+    def _admit(self, client: Client) -> None:
+        if self.rates is not None:
+            self.rates.take(client.name)
 
     def acquisition(self, hook: HookRequest, caller: Caller, types: frozenset[str]) -> Acquisition:
         """The gathering for one call: its prefetch of these types, and its FHIR server. Raises
