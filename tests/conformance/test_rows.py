@@ -27,7 +27,9 @@ def test_the_document_is_what_the_generator_writes() -> None:
 
 
 def test_all_rows_that_name_the_service_are_listed() -> None:
-    numbers = {name: [row.number for row in read_rows() if row.set == name] for name in (ROW.set, "cds-hooks_2.0")}
+    numbers = {
+        name: [row.number for row in read_rows() if row.set == name] for name in (ROW.set, "cds-hooks_2.0")
+    }
     assert numbers["checklist"] == list(range(1, 52))
     assert len(numbers["cds-hooks_2.0"]) == 120
     assert numbers["cds-hooks_2.0"] == sorted(numbers["cds-hooks_2.0"])
