@@ -110,7 +110,8 @@ class Service:
                 self.store.first_use,
             )
         except Refused as refusal:
-            self.log("unauthorized", status=401, reason=str(refusal))
+            claimed = {"client": refusal.client} if refusal.client else {}
+            self.log("unauthorized", status=401, reason=str(refusal), **claimed)
             raise Unauthorized(response=unauthorized()) from None
 
     def acquisition(self, hook: HookRequest, caller: Caller, types: frozenset[str]) -> Acquisition:
