@@ -26,9 +26,8 @@ def send(client: FlaskClient, *entries: Any) -> Any:
     return client.post(f"{SERVICE}/feedback", json={"feedback": list(entries)})
 
 
-def stored(client: FlaskClient) -> list[dict[str, Any]]:
-    found = client.application.extensions["cds_service"].store.feedback()
-    return [dict(row) for row in found]
+def stored(client: FlaskClient) -> list[Any]:
+    return list(client.application.extensions["cds_service"].store.feedback())
 
 
 @pytest.mark.proves("checklist:37", "cds-hooks_2.0@148", "cds-hooks_2.0@82", "cds-hooks_2.0@118")
@@ -42,9 +41,9 @@ def test_feedback_on_a_card_is_stored_by_its_uuid(client: FlaskClient) -> None:
     }
     assert send(client, accepted).status_code == 200
     (row,) = stored(client)
-    assert row["card"] == card["uuid"]
-    assert row["service"] == SERVICE.rpartition("/")[2]
-    assert row["outcome"] == "accepted"
+    assert row.card == card["uuid"]
+    assert row.service == SERVICE.rpartition("/")[2]
+    assert row.outcome == "accepted"
 
 
 @pytest.mark.proves("checklist:35", "checklist:40")
@@ -59,7 +58,7 @@ def test_each_reason_that_a_card_offers_comes_back_as_feedback(client: FlaskClie
             "outcomeTimestamp": WHEN,
         }
         assert send(client, entry).status_code == 200
-    assert {row["override_code"] for row in stored(client)} == {r["code"] for r in card["overrideReasons"]}
+    assert {row.override_code for row in stored(client)} == {r["code"] for r in card["overrideReasons"]}
 
 
 def overridden(**more: Any) -> dict[str, Any]:
