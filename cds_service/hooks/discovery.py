@@ -30,9 +30,7 @@ _ADDED: Final[Mapping[str, Mapping[str, str]]] = {
 
 def discovery(service: Service, version: str = "2.0") -> dict[str, Any]:
     """The body of GET /cds-services for a client that speaks this version of CDS Hooks."""
-    return {
-        "services": [{**_entry(service, each), **_ADDED[version]} for each in service.service_ids()]
-    }
+    return {"services": [{**_entry(service, each), **_ADDED[version]} for each in service.service_ids()]}
 
 
 def prefetch_types(service: Service, service_id: str) -> frozenset[str]:
