@@ -207,6 +207,7 @@ def test_a_suggestion_says_all_that_it_does(answers: dict[str, list[dict[str, An
             assert len(suggestion["actions"]) == int(counted[1] if counted else 1)
 
 
+@pytest.mark.proves("checklist:34", "cds-hooks_2.0@128")
 def test_referral_is_suggested_where_recruitment_is_confirmed() -> None:
     """The second suggestion of a card has the shape of the first."""
     database = replace(Settings().service, database_url="sqlite://", as_of=AS_OF)
