@@ -257,5 +257,7 @@ def test_keys_that_can_not_be_used_stop_the_start(
         make_app(base_url=BASE, clients=(ClientSettings("a", ISSUER, jwks_file=path),))
 
 
+
+
 def test_the_day_of_the_fixture_is_the_one_of_the_vignettes() -> None:
     assert AS_OF.isoformat() == "2026-06-15"
