@@ -98,6 +98,14 @@ def test_a_long_title_is_cut_and_the_counts_stay() -> None:
     assert found["summary"].endswith("…: may be eligible, 33 of 42 criteria fit, 9 open")
 
 
+@pytest.mark.proves("checklist:28", "cds-hooks_2.0@83")
+@pytest.mark.parametrize("length", [60, 70, 71, 72, 73, 74, 75, 80, 500])
+def test_no_title_makes_a_summary_of_140_characters(length: int) -> None:
+    (found,) = made(replace(assessment(), trial=replace(trial(), short_title="x" * length)))
+    assert len(found["summary"]) < 140
+    assert found["summary"].endswith(": may be eligible, 33 of 42 criteria fit, 9 open")
+
+
 def test_recruitment_confirmed_drops_the_warning_and_offers_referral_first() -> None:
     (found,) = made(assessment({"EX07-Creatinine": missing()}, of=confirmed_trial()))
     assert "Registry status" not in found["detail"]
