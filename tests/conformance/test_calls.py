@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conformance.shapes import OUTCOME, empties, misfits
 from tests.benchmarks.records import bundle_of
+from tests.conformance.shapes import OUTCOME, empties, misfits
 from tests.contract.conftest import Make
 from tests.contract.hook_requests import (
     SERVICE,
