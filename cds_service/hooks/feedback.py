@@ -101,6 +101,8 @@ def _override(entry: dict[str, Any], place: str) -> tuple[str | None, str | None
     where = f"{place}.overrideReason"
     if not isinstance(override, dict):
         raise InputError(f"{where} must be an object.", expression=where)
+    if override.get("reason") is None and override.get("userComment") is None:
+        raise InputError(f"{where} must have a reason, a userComment or both.", expression=where)
     system = code = None
     reason = override.get("reason")
     if reason is not None:

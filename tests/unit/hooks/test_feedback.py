@@ -60,6 +60,7 @@ def test_an_override_keeps_its_reason_and_not_its_comment() -> None:
     assert "canary" not in str(row)
 
 
+@pytest.mark.proves("checklist:41")
 def test_batches_and_repeats_are_accepted_and_kept_once() -> None:
     store = Store("sqlite://")
     other = {**ACCEPTED, "card": str(uuid4())}
@@ -128,6 +129,7 @@ BAD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("body", "place"), BAD)
+@pytest.mark.proves("checklist:38", "checklist:39", "checklist:40")
 def test_what_breaks_the_rules_is_refused_with_its_place(body: Any, place: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_feedback(body, "trial-x")
