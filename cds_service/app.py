@@ -10,24 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, Response, request
 
 from cds_service import __version__
+from cds_service.audit import open_sink
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.errors import ConfigurationError
 from cds_service.hooks.auth import Client, read_jwks
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.local import local_only
+from cds_service.hooks.observed import REQUEST_ID, observe, within_requests
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
 from cds_service.hooks.problems import register_problems
 from cds_service.hooks.service import Service
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
+from cds_service.metrics import Metrics
 from cds_service.records.fhir_transport import Transport
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
@@ -39,12 +43,13 @@ _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
+    "Access-Control-Expose-Headers": f"{REQUEST_ID}, Retry-After",
     "Access-Control-Max-Age": "600",
 }
 # Settings that are accepted but belong to parts that are not built yet: said at the start, never silently
 # ignored.
+_SHORTEST_TOKEN: Final = 16
 _NOT_YET: Final = (
-    "audit.sink",
     "limits.requests_per_minute",
     "cards.rest_after_views",
     "feedback.retention_days",
@@ -58,21 +63,32 @@ def create_app(
     sandbox: Iterable[Blueprint] = (),
     screener: Screener | None = None,
     log: Log | None = None,
+    metrics_folder: Path | None = None,
 ) -> Flask:
     """The application. Raises ConfigurationError, AuthoringError.
 
     base_url: the bound address, where service.base_url is not set; needed beside [[clients]]. sandbox:
     blueprints of the embedded demo EHR. screener, log: as already loaded elsewhere, otherwise made from
-    the settings.
+    the settings. metrics_folder: `metrics.shared_folder()`, where several processes serve.
     """
     write = log or json_log()
     loaded = screener or load_screener(settings)
-    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox))
+    service = join(
+        settings,
+        loaded,
+        within_requests(write),
+        base_url=base_url,
+        sandbox=bool(sandbox),
+        metrics_folder=metrics_folder,
+    )
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
     app.url_map.strict_slashes = False
-    register_problems(app, write)
+    observe(app, write, service.meter)
+    register_problems(app, service.log)
+    if service.audit is not None:
+        app.before_request(service.audit.start)
     if not service.clients:
         app.before_request(lambda: local_only(request))
     app.after_request(_headers)
@@ -103,10 +119,22 @@ def load_screener(settings: Settings) -> Screener:
 
 
 def join(
-    settings: Settings, screener: Screener, log: Log, *, base_url: str | None = None, sandbox: bool = False
+    settings: Settings,
+    screener: Screener,
+    log: Log,
+    *,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    metrics_folder: Path | None = None,
 ) -> Service:
     """The parts behind the routes."""
     trials = screener.catalog.trials
+    meter = Metrics(
+        {trial_id: [criterion.id for criterion in trial.criteria] for trial_id, trial in trials.items()},
+        screener.needed_types() | screener.gate_types(),
+        version=__version__,
+        folder=metrics_folder,
+    )
     base = settings.service.base_url or base_url
     if settings.clients and base is None:
         raise ConfigurationError(
@@ -138,6 +166,15 @@ def join(
         unavailable=settings.service.unavailable,
         observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
+        meter=meter,
+        audit=open_sink(
+            settings.audit.sink,
+            token_file=settings.audit.token_file,
+            spool_dir=settings.audit.spool_dir,
+            log=log,
+            meter=meter,
+        ),
+        metrics_token=metrics_token(settings.service.metrics_token_file),
     )
 
 
@@ -159,6 +196,21 @@ def today(settings: Settings) -> Callable[[], date]:
     """The day of an assessment: the fixed one, or today at the site."""
     fixed, zone = settings.service.as_of, ZoneInfo(settings.service.timezone)
     return lambda: fixed or datetime.now(zone).date()
+
+
+def metrics_token(path: Path | None) -> str | None:
+    """The token in service.metrics_token_file. Raises ConfigurationError."""
+    if path is None:
+        return None
+    try:
+        token = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"service.metrics_token_file: {path} can't be read.") from None
+    if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        raise ConfigurationError(
+            f"service.metrics_token_file: {path} must hold one token of at least {_SHORTEST_TOKEN} characters."
+        )
+    return token
 
 
 def _client(client: ClientSettings) -> Client:

@@ -20,7 +20,10 @@ from flask import Blueprint, Flask
 from gunicorn.app.base import BaseApplication
 
 from cds_service.app import create_app, load_screener
+from cds_service.cli.observing import gunicorn_options
 from cds_service.errors import ConfigurationError
+from cds_service.logs import json_log, take_over
+from cds_service.metrics import shared_folder
 from cds_service.records.fhir_transport import is_loopback
 from cds_service.sandbox import create_sandbox, load_vignettes
 from cds_service.settings import Settings, load_settings
@@ -47,7 +50,9 @@ def serve(
             f"Without [[clients]] the service listens on a loopback address only, not on {host}: configure clients."
         )
     _check_free(host, port)
-    _run(create_app(settings, base_url=_url(host, port)), host, port, workers=workers, threads=threads)
+    with shared_folder() as folder:
+        app = create_app(settings, base_url=_url(host, port), metrics_folder=folder)
+        _run(app, host, port, workers=workers, threads=threads, observed=gunicorn_options(app, folder))
 
 
 def demo(port: Port = 8000) -> None:
@@ -58,7 +63,7 @@ def demo(port: Port = 8000) -> None:
         app = demo_app(Path(folder), base_url=_url(host, port))
         page = f"{_url(host, port)}/sandbox/"
         typer.echo(f"The demo is at {page} (synthetic patients, as of {DEMO_DAY}). Ctrl-C ends it.")
-        _run(app, host, port, workers=1, threads=THREADS)
+        _run(app, host, port, workers=1, threads=THREADS, observed=gunicorn_options(app, None))
 
 
 def demo_app(folder: Path, *, base_url: str | None = None) -> Flask:
@@ -99,8 +104,11 @@ def _check_free(host: str, port: int) -> None:
         ) from None
 
 
-def _run(app: Flask, host: str, port: int, *, workers: int, threads: int) -> None:
+def _run(
+    app: Flask, host: str, port: int, *, workers: int, threads: int, observed: Mapping[str, Any]
+) -> None:
     """Serves until a signal ends it. What was loaded is frozen, so that forks share it and no collection walks it."""
+    take_over(json_log())
     gc.collect()
     gc.freeze()
     _Server(
@@ -115,6 +123,7 @@ def _run(app: Flask, host: str, port: int, *, workers: int, threads: int) -> Non
             "graceful_timeout": 10,
             "keepalive": 30,
             "loglevel": "warning",
+            **observed,
         },
     ).run()
 

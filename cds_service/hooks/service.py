@@ -17,9 +17,11 @@ from werkzeug.exceptions import Unauthorized
 from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.trial import Trial
 from cds_service.errors import NotFoundError
+from cds_service.hooks.auditing import AuditSink
 from cds_service.hooks.auth import Caller, Client, Refused, unauthorized, verified_client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.messages import HookRequest
+from cds_service.hooks.observed import Meter, Unmetered
 from cds_service.hooks.orders import OrderSet
 from cds_service.hooks.problems import Log
 from cds_service.hooks.servers import check_server
@@ -52,7 +54,8 @@ class Screening(Protocol):
 @dataclass(frozen=True, slots=True)
 class Service:
     """The joined parts. `fhir_servers`: those allowed while no client is configured (empty: loopback);
-    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
+    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`;
+    `metrics_token`: of whoever may read /metrics from elsewhere; `draining`: whether the process is about to end.
     """
 
     trials: Mapping[str, Trial]
@@ -73,6 +76,10 @@ class Service:
     unavailable: tuple[str, ...] = ()
     observation_codes: tuple[str, ...] = ()
     by_code: bool = False
+    meter: Meter = field(default_factory=Unmetered)
+    audit: AuditSink | None = None
+    metrics_token: str | None = field(default=None, repr=False)
+    draining: Callable[[], bool] = lambda: False
 
     def service_ids(self) -> list[str]:
         """The ids of the CDS services: one a trial, and one for all."""
