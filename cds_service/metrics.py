@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -39,10 +40,14 @@ RESTS: Final = (
     "views",
 )
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_ERRORS: Final = frozenset(
-    name
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, errors.CdsServiceError)
+# The errors of this package by name, and answers of HTTP's own by status.
+_REFUSALS: Final = frozenset(
+    {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.CdsServiceError)
+    }
+    | {str(status.value) for status in HTTPStatus if status >= 400}
 )
 # Reasons of `records` why a type was not got whole, as far as they have a word of their own here.
 _KINDS: Final[Mapping[str, str]] = {
@@ -162,9 +167,8 @@ class Metrics:
         for name, spent in phases.items():
             self._phases.labels(_one_of(PHASES, name)).observe(spent)
 
-    def refused(self, kind: str) -> None:
-        known = kind in _ERRORS or (len(kind) == 3 and kind.isascii() and kind.isdigit())
-        self._refusals.labels(kind if known else OTHER).inc()
+    def refused(self, kind: str, count: int = 1) -> None:
+        self._refusals.labels(_one_of(_REFUSALS, kind)).inc(count)
 
     def assessed(self, assessments: Sequence[Assessment]) -> None:
         for assessment in assessments:

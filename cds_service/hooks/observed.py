@@ -38,8 +38,8 @@ class Meter(Protocol):
     ) -> None:
         """A request to a route (its pattern) was answered; `phases`: seconds of each."""
 
-    def refused(self, kind: str) -> None:
-        """A request was refused: the name of the error, or the status."""
+    def refused(self, kind: str, count: int = 1) -> None:
+        """Requests were refused: the name of the error, or the status."""
 
     def assessed(self, assessments: Sequence[Assessment]) -> None:
         """Assessments were made, with their verdicts."""
@@ -74,7 +74,7 @@ class Unmetered:
         self, route: str, method: str, status: int, seconds: float, phases: Mapping[str, float]
     ) -> None: ...
 
-    def refused(self, kind: str) -> None: ...
+    def refused(self, kind: str, count: int = 1) -> None: ...
 
     def assessed(self, assessments: Sequence[Assessment]) -> None: ...
 
@@ -178,7 +178,8 @@ def observe(app: Flask, log: Log, meter: Meter) -> None:
         status = response.status_code
         meter.answered(route(), request.method, status, seconds, seen.phases)
         if status >= 400:
-            meter.refused(str(seen.fields.get("problem") or status))
+            problem = seen.fields.get("problem")
+            meter.refused(problem if isinstance(problem, str) and problem.isidentifier() else str(status))
         line: dict[str, Any] = {**seen.fields, "status": status, "route": route()}
         if seen.phases:
             line["phases"] = {name: _milliseconds(spent) for name, spent in seen.phases.items()}
