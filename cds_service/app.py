@@ -85,6 +85,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
     app.url_map.strict_slashes = False
+    # A redirect would repeat the address, which may carry an id, and lead to whatever Host the request names.
+    app.url_map.merge_slashes = False
     observe(app, write, service.meter)
     register_problems(app, service.log)
     if service.audit is not None:

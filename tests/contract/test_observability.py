@@ -16,8 +16,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 from flask.testing import FlaskClient
+from jwt.algorithms import ECAlgorithm
 
 from cds_service.app import create_app
 from cds_service.errors import ConfigurationError, RetryLaterError
@@ -37,7 +39,6 @@ from tests.contract.hook_requests import (
     vignette_bundle,
     vignette_request,
 )
-from tests.contract.test_clients import jwks
 from tests.support.audit import by_type, check_failure, check_success, repository
 from tests.unit.records_io.scripted_server import Answer, bundle, serving
 from tests.unit.test_metrics import value
@@ -278,7 +279,8 @@ def token_file(tmp_path: Path) -> Path:
 def behind_a_proxy(make_app: Make, tmp_path: Path, token_file: Path) -> FlaskClient:
     """A service with a client configured, as others than this machine reach it."""
     path = tmp_path / "jwks.json"
-    path.write_text(json.dumps(jwks()))
+    public = json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()).public_key()))
+    path.write_text(json.dumps({"keys": [{**public, "kid": "k", "alg": "ES384"}]}))
     clients = (ClientSettings("a", "https://ehr.example.org", jwks_file=path),)
     app = make_app(
         base_url="https://cds.example.org", clients=clients, service__metrics_token_file=token_file
