@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -153,6 +154,8 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         build.labels(version).set(1)
+        # A call has more than forty verdicts, and finding a counter by its labels costs as much as counting.
+        self._verdict = cache(self._verdicts.labels)
 
     def begun(self) -> None:
         self._in_flight.inc()
@@ -176,8 +179,7 @@ class Metrics:
             known = self._criteria.get(trial, frozenset())
             self._assessments.labels(trial, assessment.status).inc()
             for result in assessment.criteria:
-                criterion = _one_of(known, result.criterion.id)
-                self._verdicts.labels(trial, criterion, result.verdict.status).inc()
+                self._verdict(trial, _one_of(known, result.criterion.id), result.verdict.status).inc()
 
     def shown(self, trial: str) -> None:
         self._shown.labels(_one_of(self._criteria, trial)).inc()

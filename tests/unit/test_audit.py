@@ -310,6 +310,19 @@ def test_two_processes_on_one_folder_send_each_event_once(tmp_path: Path) -> Non
     assert Counter(event["n"] for event in events) == dict.fromkeys(range(60), 1)
 
 
+def test_where_the_process_that_sends_ends_another_goes_on(tmp_path: Path) -> None:
+    with repository() as server:
+        first, second = (server_sink(server.base, tmp_path / "spool") for _ in range(2))
+        first.start()
+        first.record({"n": 1})
+        server.wait_for(1)
+        second.start()
+        first.close()
+        second.record({"n": 2})
+        assert [event["n"] for event in server.wait_for(2)] == [1, 2]
+        second.close()
+
+
 def test_an_event_that_is_rejected_is_put_aside_and_holds_up_no_other(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     meter = Counting()
