@@ -46,9 +46,9 @@ _CORS: Final = {
     "Access-Control-Expose-Headers": f"{REQUEST_ID}, Retry-After",
     "Access-Control-Max-Age": "600",
 }
+_SHORTEST_TOKEN: Final = 16
 # Settings that are accepted but belong to parts that are not built yet: said at the start, never silently
 # ignored.
-_SHORTEST_TOKEN: Final = 16
 _NOT_YET: Final = (
     "limits.requests_per_minute",
     "cards.rest_after_views",

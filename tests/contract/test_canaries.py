@@ -58,7 +58,7 @@ def leaks(text: str) -> list[str]:
     """What of the canaries a text repeats."""
     lowered = text.lower()
     found = [lowered[max(0, at - 60) : at + 60] for at in _places(lowered, MARK)]
-    return found + [mark for mark in (UUID, "98765") if mark in lowered]
+    return found + [mark for mark in (UUID, str(NUMBER)) if mark in lowered]
 
 
 def _places(text: str, mark: str) -> Iterator[int]:
