@@ -342,12 +342,15 @@ def test_an_event_that_is_rejected_is_put_aside_and_holds_up_no_other(tmp_path: 
 def test_what_may_pass_is_tried_again(tmp_path: Path, status: int) -> None:
     answers = [status, 201]
     meter = Counting()
+    told: list[dict[str, Any]] = []
     with repository(lambda _event: answers.pop(0) if len(answers) > 1 else answers[0]) as server:
-        sink = server_sink(server.base, tmp_path / "spool", meter=meter)
+        log = lambda _event, **fields: told.append(fields)  # noqa: E731
+        sink = server_sink(server.base, tmp_path / "spool", meter=meter, log=log)
         sink.start()
         sink.record({"n": 1})
         server.wait_for(1)
         sink.close()
+    assert [fields["problem"] for fields in told] == [f"HTTP {status}"], "no redirect was followed"
     assert len(server.paths) == 2
     assert meter.results["delayed"] == 1
 
