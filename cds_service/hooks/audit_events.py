@@ -154,7 +154,7 @@ def _of_the_ehr(access: Access, kind: str, identifier: str) -> dict[str, Any]:
     which only the client that sent it can resolve.
     """
     if access.fhir_server:
-        return {"reference": f"{access.fhir_server}/{kind}/{identifier}", "type": kind}
+        return {"reference": f"{access.fhir_server.rstrip('/')}/{kind}/{identifier}", "type": kind}
     known = {"system": access.issuer} if access.issuer else {}
     return {"type": kind, "identifier": {**known, "value": f"{kind}/{identifier}"}}
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from flask import request
 from werkzeug.exceptions import HTTPException
 
+from cds_service.errors import ForbiddenError
 from cds_service.hooks.audit_events import Access, audit_event
 from cds_service.hooks.auth import Caller
 from cds_service.hooks.observed import observation, phase
@@ -81,7 +82,9 @@ def audited(
         raise
     except Exception as error:
         status, outcome = outcome_of(error)
-        _write(record, replace(access, status=status, outcome=outcome))
+        # A server that was refused is nobody's, and its address may hold anything: nothing refers to it.
+        server = None if isinstance(error, ForbiddenError) else access.fhir_server
+        _write(record, replace(access, status=status, outcome=outcome, fhir_server=server))
         raise
     _write(record, access)
 

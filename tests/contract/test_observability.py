@@ -453,6 +453,17 @@ def test_a_refused_access_is_on_record_with_its_outcome(
     assert event["contained"][0]["issue"] == answer.get_json()["issue"]
 
 
+def test_the_address_of_a_server_that_was_refused_is_not_in_the_record(
+    make_app: Make, audit_file: Path
+) -> None:
+    client = make_app(audit__sink=f"file:{audit_file}").test_client()
+    body = hook_request(fhirServer="https://canary:canary@canary.example/canary?canary", prefetch=GATE)
+    assert client.post(SERVICE, json=body).status_code == 403
+    (event,) = events(audit_file)
+    check_failure(event)
+    assert "canary" not in json.dumps(event)
+
+
 def test_a_failed_access_is_on_record_without_the_words_of_the_error(
     make_app: Make, audit_file: Path
 ) -> None:
