@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Flask, Response, request
 
 from cds_service import __version__
+from cds_service.audit import open_sink
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.errors import ConfigurationError, RetryLaterError
 from cds_service.hooks.admission import Rates
@@ -29,6 +30,7 @@ from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.jwk import BadKeys
 from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys, fetch_jwk_set
 from cds_service.hooks.local import ONLY_THIS_MACHINE, local_only
+from cds_service.hooks.observed import REQUEST_ID, observe, within_requests
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
 from cds_service.hooks.problems import register_problems
@@ -37,6 +39,7 @@ from cds_service.hooks.service import Service
 from cds_service.hooks.turns import InTurn
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
+from cds_service.metrics import Metrics
 from cds_service.records.addresses import is_loopback
 from cds_service.records.fhir_transport import Transport
 from cds_service.screening import Screener
@@ -49,11 +52,10 @@ _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
+    "Access-Control-Expose-Headers": f"{REQUEST_ID}, Retry-After",
     "Access-Control-Max-Age": "600",
 }
-# Settings that are accepted but belong to parts that are not built yet: said at the start, never silently
-# ignored.
-_NOT_YET: Final = ("audit.sink",)
+_SHORTEST_TOKEN: Final = 16
 
 
 def create_app(
@@ -65,25 +67,38 @@ def create_app(
     log: Log | None = None,
     now: Callable[[], datetime] | None = None,
     draining: Callable[[], bool] = lambda: False,
+    metrics_folder: Path | None = None,
 ) -> Flask:
     """The application. Raises ConfigurationError, AuthoringError.
 
     base_url: the bound address, where service.base_url is not set; needed beside [[clients]]. sandbox:
     blueprints of the embedded demo EHR. screener, log: as already loaded elsewhere, otherwise made from
     the settings. now: the clock of what is recorded, otherwise the machine's. draining: whether the server stops,
-    for /readyz.
+    for /readyz. metrics_folder: `metrics.shared_folder()`, where several processes serve.
     """
     write = log or json_log()
     loaded = screener or load_screener(settings)
     service = join(
-        settings, loaded, write, base_url=base_url, sandbox=bool(sandbox), now=now, draining=draining
+        settings,
+        loaded,
+        within_requests(write),
+        base_url=base_url,
+        sandbox=bool(sandbox),
+        now=now,
+        draining=draining,
+        metrics_folder=metrics_folder,
     )
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
     app.config[ENTRIES] = settings.limits.entries
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
     app.url_map.strict_slashes = False
-    register_problems(app, write)
+    # A redirect would repeat the address, which may carry an id, and lead to whatever Host the request names.
+    app.url_map.merge_slashes = False
+    observe(app, write, service.meter)
+    register_problems(app, service.log)
+    if service.audit is not None:
+        app.before_request(service.audit.start)
     if not service.clients:
         app.before_request(lambda: local_only(request))
     app.before_request(_retention(service.store, settings.feedback.retention_days))
@@ -94,8 +109,6 @@ def create_app(
     for blueprint in sandbox:
         app.register_blueprint(blueprint)
     app.extensions["cds_service"] = service
-    if ignored := sorted(set(_NOT_YET) & settings.given):
-        write("settings-without-effect", settings=ignored)
     write("started", version=service.version, trials=list(service.trials))
     if not service.clients:
         write("loopback-only", reason=ONLY_THIS_MACHINE)
@@ -125,9 +138,16 @@ def join(
     sandbox: bool = False,
     now: Callable[[], datetime] | None = None,
     draining: Callable[[], bool] = lambda: False,
+    metrics_folder: Path | None = None,
 ) -> Service:
     """The parts behind the routes."""
     trials = screener.catalog.trials
+    meter = Metrics(
+        {trial_id: [criterion.id for criterion in trial.criteria] for trial_id, trial in trials.items()},
+        screener.needed_types() | screener.gate_types(),
+        version=__version__,
+        folder=metrics_folder,
+    )
     base = settings.service.base_url or base_url
     if settings.clients:
         check_base_url(base)
@@ -168,6 +188,15 @@ def join(
         by_code=settings.service.observations == "codes",
         draining=draining,
         rates=Rates([client.name for client in settings.clients], settings.limits.requests_per_minute),
+        meter=meter,
+        audit=open_sink(
+            settings.audit.sink,
+            token_file=settings.audit.token_file,
+            spool_dir=settings.audit.spool_dir,
+            log=log,
+            meter=meter,
+        ),
+        metrics_token=metrics_token(settings.service.metrics_token_file),
     )
 
 
@@ -224,6 +253,21 @@ def today(settings: Settings) -> Callable[[], date]:
     """The day of an assessment: the fixed one, or today at the site."""
     fixed, zone = settings.service.as_of, ZoneInfo(settings.service.timezone)
     return lambda: fixed or datetime.now(zone).date()
+
+
+def metrics_token(path: Path | None) -> str | None:
+    """The token in service.metrics_token_file. Raises ConfigurationError."""
+    if path is None:
+        return None
+    try:
+        token = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"service.metrics_token_file: {path} can't be read.") from None
+    if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        raise ConfigurationError(
+            f"service.metrics_token_file: {path} must hold one token of at least {_SHORTEST_TOKEN} characters."
+        )
+    return token
 
 
 def _client(client: ClientSettings, ca_file: Path | None, log: Log) -> Client:

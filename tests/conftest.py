@@ -22,7 +22,7 @@ ALLOWED_SKIPS: Final[Mapping[str, str]] = {
 }
 # Server → the tests that share one; only one of each may run.
 SERVERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "hapi": ("tests/integration/test_hapi.py", "tests/integration/test_docker_steps.py"),
+    "hapi": ("tests/integration/test_hapi", "tests/integration/test_docker_steps.py"),
     "browser": ("tests/browser/",),
 }
 IN_CI: Final = os.environ.get("CI", "").lower() == "true"

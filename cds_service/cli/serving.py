@@ -21,8 +21,11 @@ from flask import Blueprint, Flask
 
 from cds_service.app import create_app, load_screener
 from cds_service.cli.demo_rests import rests_blueprint
+from cds_service.cli.observing import gunicorn_options
 from cds_service.errors import ConfigurationError
 from cds_service.hooks.service import Service
+from cds_service.logs import json_log, take_over
+from cds_service.metrics import shared_folder
 from cds_service.records.addresses import is_loopback
 from cds_service.sandbox import create_sandbox, load_vignettes
 from cds_service.sandbox.mount import CLINICIAN, PAGE_PREFIX
@@ -67,18 +70,22 @@ def serve(
     tls = _tls(tls_certificate, tls_key)
     check_free(host, port)
     stopping = Event()
-    app = create_app(settings, base_url=_url(host, port, tls), draining=stopping.is_set)
-    _run(
-        app,
-        settings,
-        host,
-        port,
-        stopping,
-        drain_seconds=drain_seconds,
-        tls=tls,
-        workers=workers,
-        threads=threads,
-    )
+    with shared_folder() as folder:
+        app = create_app(
+            settings, base_url=_url(host, port, tls), draining=stopping.is_set, metrics_folder=folder
+        )
+        _run(
+            app,
+            settings,
+            host,
+            port,
+            stopping,
+            drain_seconds=drain_seconds,
+            tls=tls,
+            workers=workers,
+            threads=threads,
+            observed=gunicorn_options(app, folder),
+        )
 
 
 def demo(port: Port = 8000) -> None:
@@ -89,7 +96,8 @@ def demo(port: Port = 8000) -> None:
         app = demo_app(Path(folder), base_url=_url(host, port))
         page = f"{_url(host, port)}/sandbox/"
         typer.echo(f"The demo is at {page} (synthetic patients, as of {DEMO_DAY}). Ctrl-C ends it.")
-        _run(app, demo_settings(Path(folder)), host, port, Event())
+        observed = gunicorn_options(app, None)
+        _run(app, demo_settings(Path(folder)), host, port, Event(), observed=observed)
 
 
 def demo_app(folder: Path, *, base_url: str | None = None) -> Flask:
@@ -149,6 +157,7 @@ def _run(
     observed: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Serves until a signal ends it. `observed`: further settings of gunicorn."""
+    take_over(json_log())
     service: Service = app.extensions["cds_service"]
     limits = Limits(
         body_bytes=settings.limits.body_bytes,

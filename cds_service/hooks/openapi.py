@@ -55,6 +55,7 @@ def openapi(base_url: str, version: str, service_ids: Sequence[str], *, guarded:
             "/openapi.json": {"get": _plain("openapi", "This document", {"type": "object"})},
             "/healthz": {"get": _plain("healthz", "Whether the process answers", _ref("Health"))},
             "/readyz": {"get": _ready()},
+            "/metrics": {"get": _metrics()},
         },
         "components": {"schemas": _schemas()},
     }
@@ -129,9 +130,20 @@ def _plain(operation: str, summary: str, schema: dict[str, Any]) -> dict[str, An
 
 
 def _ready() -> dict[str, Any]:
-    ready = _plain("readyz", "Whether the service can take calls", _ref("Health"))
-    ready["responses"]["503"] = _answer("The database does not answer", _ref("Health"))
+    ready = _plain("readyz", "Whether the service can take calls", _ref("Readiness"))
+    ready["responses"]["503"] = _answer("A check failed, and which", _ref("Readiness"))
     return ready
+
+
+def _metrics() -> dict[str, Any]:
+    return {
+        "operationId": "metrics",
+        "summary": "Prometheus metrics, for callers on this machine or with the token of service.metrics_token_file",
+        "responses": {
+            "200": {"description": "The metrics", "content": {"text/plain": {"schema": {"type": "string"}}}},
+            **_errors(403),
+        },
+    }
 
 
 def _discovery() -> dict[str, Any]:
@@ -241,6 +253,9 @@ def _schemas() -> dict[str, Any]:
             }
         ),
         "Health": _object({"status": _TEXT}, {"version": _TEXT}),
+        "Readiness": _object(
+            {"status": _TEXT, "checks": {"type": "object", "additionalProperties": {"type": "string"}}}
+        ),
         "Coding": coding,
         **_hook_schemas(),
         **_card_schemas(),

@@ -15,10 +15,12 @@ from werkzeug.datastructures import MultiDict
 
 from cds_service.eligibility.trial import Trial
 from cds_service.errors import InputError, NotFoundError
+from cds_service.hooks.auditing import audited
 from cds_service.hooks.body import json_body, json_response
+from cds_service.hooks.observed import phase
 from cds_service.hooks.openapi import openapi
 from cds_service.hooks.service import Service
-from cds_service.hooks.views import log_failures
+from cds_service.hooks.views import tell
 from cds_service.records.bundle import read_bundle
 from cds_service.rendering.words import KIND
 
@@ -35,14 +37,17 @@ def pages_blueprint(service: Service) -> Blueprint:
 
     @pages.post("/assessments")
     def assessments() -> Response:
-        service.caller()
+        with phase("authenticate"):
+            caller = service.caller()
         chosen, as_of = assessment_query(request.args, service)
-        bundle, patient = assessment_input(json_body())
-        record = read_bundle(bundle, patient_id=patient)
-        screened = service.screener.screen(record, chosen, as_of)
-        log_failures(service, screened)
-        found = [assessment.to_json() for assessment in screened]
-        service.log("assessed", status=200, assessments=len(found))
+        with phase("parse"):
+            bundle, patient = assessment_input(json_body())
+            record = read_bundle(bundle, patient_id=patient)
+        with audited(service, caller, patient=record.patient_reference.rpartition("/")[2]), phase("evaluate"):
+            screened = service.screener.screen(record, chosen, as_of)
+            found = [assessment.to_json() for assessment in screened]
+        tell(service, screened)
+        service.log("assessed", assessments=len(found))
         return json_response(found[0] if len(chosen) == 1 else found)
 
     @pages.get("/trials/<trial_id>")

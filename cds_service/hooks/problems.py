@@ -42,6 +42,8 @@ _STATUSES: Final[tuple[tuple[type[CdsServiceError], int, str], ...]] = (
 _ADVICE: Final[Mapping[type[CdsServiceError], str]] = {
     UnobtainableError: " Send it as prefetch, or name a fhirServer (and fhirAuthorization) that has it.",
 }
+_FAILED: Final = "The service failed on this request. The operator finds the place in the log."
+_TOO_DEEP: Final = "The request is nested too deeply."
 _HTTP_WORDS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("invalid", "The request can't be read: see /openapi.json for what each address accepts."),
     404: ("not-found", "There is nothing at this address: see /cds-services or /openapi.json."),
@@ -77,12 +79,11 @@ def register_problems(app: Flask, log: Log) -> None:
     """Makes the app answer every error in this form."""
 
     def known(error: CdsServiceError) -> Response:
-        status, code = status_of(error)
+        status, body = outcome_of(error)
         if status == 500:
             return unexpected(error)
         log("refused", status=status, problem=type(error).__name__, route=route())
-        words = str(error) + _ADVICE.get(type(error), "")
-        answer = problem(status, code, words, getattr(error, "expression", None))
+        answer = Response(orjson.dumps(body), status=status, content_type=FHIR_JSON)
         if isinstance(error, RetryLaterError):
             answer.headers["Retry-After"] = str(error.retry_after)
         return answer
@@ -103,16 +104,17 @@ def register_problems(app: Flask, log: Log) -> None:
 
     def unexpected(error: Exception) -> Response:
         log("failed", status=500, problem=type(error).__name__, place=place_of(error), route=route())
-        return problem(
-            500, "exception", "The service failed on this request. The operator finds the place in the log."
-        )
+        return problem(500, "exception", _FAILED)
 
     app.register_error_handler(CdsServiceError, known)
     app.register_error_handler(HTTPException, http)
+
+    def too_deep(error: RecursionError) -> Response:
+        log("refused", status=400, problem=type(error).__name__, route=route())
+        return problem(400, "too-costly", _TOO_DEEP)
+
     # What is nested beyond what the evaluation can follow is the request's fault, not the service's.
-    app.register_error_handler(
-        RecursionError, lambda _: problem(400, "too-costly", "The request is nested too deeply.")
-    )
+    app.register_error_handler(RecursionError, too_deep)
     app.register_error_handler(Exception, unexpected)
 
 
@@ -122,6 +124,17 @@ def status_of(error: CdsServiceError) -> tuple[int, str]:
         if isinstance(error, kind):
             return status, code
     return 500, "exception"
+
+
+def outcome_of(error: Exception) -> tuple[int, dict[str, Any]]:
+    """HTTP status and OperationOutcome of an error that is not HTTP's own."""
+    if isinstance(error, RecursionError):
+        return 400, outcome("too-costly", _TOO_DEEP)
+    status, code = status_of(error) if isinstance(error, CdsServiceError) else (500, "exception")
+    if status == 500 or not isinstance(error, CdsServiceError):
+        return status, outcome(code, _FAILED)
+    words = str(error) + _ADVICE.get(type(error), "")
+    return status, outcome(code, words, getattr(error, "expression", None))
 
 
 def route() -> str:

@@ -18,10 +18,12 @@ from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.trial import Trial
 from cds_service.errors import NotFoundError
 from cds_service.hooks.admission import Rates
+from cds_service.hooks.auditing import AuditSink
 from cds_service.hooks.auth import Caller, Client, Refused, unauthorized, verified_client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.local import from_foreign_page
 from cds_service.hooks.messages import HookRequest
+from cds_service.hooks.observed import Meter, Unmetered
 from cds_service.hooks.orders import OrderSet
 from cds_service.hooks.problems import Log
 from cds_service.hooks.servers import check_server
@@ -61,7 +63,8 @@ class Service:
     """The joined parts. `today`: the day of an assessment; `now`: the clock, aware, of all that is recorded.
     `fhir_servers`: those allowed while no client is configured (empty: loopback), and `private_networks`, where their
     names may lead besides the public internet; `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`,
-    `by_code`: see `fhir_server.Source`; `draining`: whether the server is about to stop; `rates`: None without a limit.
+    `by_code`: see `fhir_server.Source`; `draining`: whether the server is about to stop; `rates`: None without a limit;
+    `metrics_token`: of whoever may read /metrics from elsewhere.
     """
 
     trials: Mapping[str, Trial]
@@ -87,6 +90,9 @@ class Service:
     by_code: bool = False
     draining: Callable[[], bool] = lambda: False
     rates: Rates | None = None
+    meter: Meter = field(default_factory=Unmetered)
+    audit: AuditSink | None = None
+    metrics_token: str | None = field(default=None, repr=False)
 
     def service_ids(self) -> list[str]:
         """The ids of the CDS services: one a trial, and one for all."""

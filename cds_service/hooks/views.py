@@ -9,18 +9,18 @@ card.
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import orjson
 from flask import Blueprint, Response
 
 from cds_service.eligibility.assessment import Assessment
+from cds_service.hooks.auditing import audited
 from cds_service.hooks.body import json_body, json_response
+from cds_service.hooks.cards import EXTENSION
 from cds_service.hooks.discovery import VERSIONS, discovery
 from cds_service.hooks.feedback import parse_feedback
 from cds_service.hooks.issuing import issue
 from cds_service.hooks.messages import parse_request
+from cds_service.hooks.observed import note, phase
 from cds_service.hooks.service import Service
 from cds_service.records.fhir_server import Acquisition
 
@@ -39,24 +39,47 @@ def hooks_blueprint(service: Service) -> Blueprint:
 
     @pages.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
-        started = time.perf_counter()
-        caller = service.caller()
+        with phase("authenticate"):
+            caller = service.caller()
         trials = service.trials_of(service_id)
-        hook = parse_request(json_body())
-        types = service.screener.needed_types(trials) | service.screener.gate_types(trials)
-        gathering = service.acquisition(hook, caller, types)
-        assessments = screened(service, gathering, trials)
-        answer = {"cards": issue(service, service_id, caller, hook, assessments)}
-        _log_call(service, service_id, started, gathering, assessments, answer)
-        return json_response(answer)
+        note(service=service_id)
+        with phase("parse"):
+            hook = parse_request(json_body())
+        with audited(
+            service,
+            caller,
+            patient=hook.patient_id,
+            user=hook.user_id,
+            fhir_server=hook.fhir_server,
+            hook_instance=hook.hook_instance,
+        ):
+            types = service.screener.needed_types(trials) | service.screener.gate_types(trials)
+            with phase("parse"):
+                gathering = service.acquisition(hook, caller, types)
+            assessments = screened(service, gathering, trials)
+            with phase("cards"):
+                cards = issue(service, service_id, caller, hook, assessments)
+        tell(service, assessments)
+        for card in cards:
+            service.meter.shown(card["extension"][EXTENSION]["trial"])
+        service.log(
+            "call",
+            cards=len(cards),
+            statuses={a.trial.id: a.status for a in assessments},
+            data=_lost(gathering),
+        )
+        return json_response({"cards": cards})
 
     @pages.post("/cds-services/<service_id>/feedback")
     def feedback(service_id: str) -> Response:
-        caller = service.caller(also=f"/cds-services/{service_id}")
+        with phase("authenticate"):
+            caller = service.caller(also=f"/cds-services/{service_id}")
         service.trials_of(service_id)
-        rows = parse_feedback(json_body(), service_id, service.now())
-        client = service.pseudonyms.client(caller.issuer, caller.tenant)
-        new = service.store.add_feedback(rows, client=client)
+        with phase("parse"):
+            rows = parse_feedback(json_body(), service_id, service.now())
+        with phase("store"):
+            client = service.pseudonyms.client(caller.issuer, caller.tenant)
+            new = service.store.add_feedback(rows, client=client)
         service.log("feedback", service=service_id, status=200, resources=new)
         return Response(status=200)
 
@@ -68,16 +91,25 @@ def screened(service: Service, gathering: Acquisition, trials: tuple[str, ...]) 
     Assessments.
     """
     as_of = service.today()
-    gathering.gather(service.screener.gate_types(trials))
-    opened = service.screener.gates_open(gathering.record(), trials, as_of)
-    if not opened:
-        return []
-    gathering.gather(service.screener.needed_types(opened))
-    return service.screener.screen(gathering.record(), opened, as_of)
+    try:
+        with phase("gather"):
+            gathering.gather(service.screener.gate_types(trials))
+        with phase("evaluate"):
+            opened = service.screener.gates_open(gathering.record(), trials, as_of)
+        if not opened:
+            return []
+        with phase("gather"):
+            gathering.gather(service.screener.needed_types(opened))
+        with phase("evaluate"):
+            return service.screener.screen(gathering.record(), opened, as_of)
+    finally:
+        for kind, (state, reason) in gathering.shortfalls().items():
+            service.meter.not_got(kind, state, reason)
 
 
-def log_failures(service: Service, assessments: list[Assessment]) -> None:
-    """Where defines failed at run time; their criteria are unknown and say so."""
+def tell(service: Service, assessments: list[Assessment]) -> None:
+    """Counts the assessments, and logs where defines failed at run time; their criteria are unknown and say so."""
+    service.meter.assessed(assessments)
     for assessment in assessments:
         for failure in assessment.failures:
             service.log(
@@ -90,22 +122,6 @@ def log_failures(service: Service, assessments: list[Assessment]) -> None:
             )
 
 
-def _log_call(
-    service: Service,
-    service_id: str,
-    started: float,
-    gathering: Acquisition,
-    assessments: list[Assessment],
-    answer: dict[str, Any],
-) -> None:
-    log_failures(service, assessments)
-    lost = {kind: state for kind, state in gathering.account().items() if state != "complete"}
-    service.log(
-        "call",
-        service=service_id,
-        status=200,
-        duration_ms=round((time.perf_counter() - started) * 1000, 1),
-        cards=len(answer["cards"]),
-        statuses={a.trial.id: a.status for a in assessments},
-        data=lost,
-    )
+def _lost(gathering: Acquisition) -> dict[str, str]:
+    """Type → state of what could not be had whole."""
+    return {kind: state for kind, (state, _) in gathering.shortfalls().items()}

@@ -99,6 +99,10 @@ class Acquisition:
         """Type → state of everything gathered; for the log."""
         return {kind: got.state for kind, got in self._got.items()}
 
+    def shortfalls(self) -> dict[str, tuple[str, str | None]]:
+        """Type → state and reason of what was gathered and is not complete; for the metrics."""
+        return {kind: (got.state, got.reason) for kind, got in self._got.items() if got.state != COMPLETE}
+
     def _without_asking(self, resource_type: str) -> Obtained | None:
         """What is known of a type before the server is asked, or None when it must be asked."""
         if resource_type in self._unavailable:

@@ -186,7 +186,7 @@ def resource_type(value: Any, _folder: Path) -> str:
 
 def sink(value: Any, folder: Path) -> str:
     if isinstance(value, str) and value.startswith("file:") and len(value) > len("file:"):
-        return str(value)
+        return f"file:{folder / value.removeprefix('file:')}"
     try:
         return base_url(value, folder)
     except ValueError:

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import create_app, load_screener
 from cds_service.hooks.service import Service
+from cds_service.logs import Log, silent
 from cds_service.screening import Screener
 from cds_service.settings import Settings
 
@@ -24,6 +25,16 @@ Make = Callable[..., Flask]
 @pytest.fixture(scope="session")
 def screener() -> Screener:
     return load_screener(Settings())
+
+
+def collecting(lines: list[dict[str, Any]]) -> Log:
+    """A log that checks the fields as the real one does, and keeps what it is given."""
+
+    def log(event: str, **fields: Any) -> None:
+        silent(event, **fields)
+        lines.append({"event": event, **fields})
+
+    return log
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ def make_app(screener: Screener, tmp_path: Path) -> Iterator[Make]:
             base_url=base_url,
             sandbox=sandbox,
             now=now,
-            log=lambda event, **fields: lines.append({"event": event, **fields}),
+            log=collecting(lines),
         )
         made.append(app)
         return app
@@ -64,6 +75,8 @@ def make_app(screener: Screener, tmp_path: Path) -> Iterator[Make]:
         service: Service = app.extensions["cds_service"]
         service.transport.close()
         service.store.close()
+        if service.audit is not None:
+            service.audit.close()
 
 
 @pytest.fixture

@@ -116,7 +116,10 @@ def test_answers_fit_the_openapi_document(client: FlaskClient) -> None:
 
 def test_health(client: FlaskClient) -> None:
     assert client.get("/healthz").get_json()["status"] == "ok"
-    assert client.get("/readyz").get_json() == {"status": "ready"}
+    assert client.get("/readyz").get_json() == {
+        "status": "ready",
+        "checks": {"serving": "ok", "database": "ok", "trials": "ok"},
+    }
 
 
 @pytest.mark.parametrize("path", ["/cds-services", SERVICE, f"{SERVICE}/feedback"])

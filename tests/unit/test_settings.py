@@ -94,7 +94,7 @@ def test_every_key_of_the_file_is_read(folder: Path) -> None:
     assert settings.cards.sensitive_orders
     assert settings.cards.max_cards == 3
     assert settings.feedback.pseudonym_key_file == folder / "pseudonym.key"
-    assert settings.audit.sink == "file:audit.ndjson"
+    assert settings.audit.sink == f"file:{folder / 'audit.ndjson'}"
     assert settings.limits.fetch_seconds == 1.5
     trial = settings.trials["nct02917681"]
     assert trial.recruiting_confirmed == date(2026, 5, 1)

@@ -1,0 +1,29 @@
+"""Where audit events go: a file of this machine, or a FHIR server by way of a spool that outlives the process.
+
+Error policy: a sink that can't be used raises ConfigurationError at the start; an event that it can't keep later raises
+RetryLaterError, so that the access it tells of is refused. No event's content reaches a log or a metric.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cds_service.audit.file import FileSink
+from cds_service.audit.server import ServerSink, read_token
+from cds_service.hooks.auditing import AuditSink
+from cds_service.hooks.observed import Meter
+from cds_service.hooks.problems import Log
+
+__all__ = ["FileSink", "ServerSink", "open_sink"]
+
+
+def open_sink(
+    sink: str | None, *, token_file: Path | None, spool_dir: Path, log: Log, meter: Meter
+) -> AuditSink | None:
+    """The sink of the settings `[audit]`; None where none is set. Raises ConfigurationError."""
+    if sink is None:
+        return None
+    if sink.startswith("file:"):
+        return FileSink(Path(sink.removeprefix("file:")), meter)
+    read_token(token_file, sink)
+    return ServerSink(sink, spool_dir, token_file=token_file, log=log, meter=meter)
