@@ -36,7 +36,7 @@ class _Words:
         words, broken, end = [], [], 0
         for match in _WORDS.finditer(folded):
             words.append(match.group())
-            broken.append(not folded[end : match.start()].isspace() if words[1:] else False)
+            broken.append(len(words) > 1 and not folded[end : match.start()].isspace())
             end = match.end()
         return cls(tuple(words), tuple(broken))
 
