@@ -88,7 +88,7 @@ class Served:
 
     def post(self, path: str, body: bytes, **headers: str) -> requests.Response:
         sent = {"Content-Type": "application/json", **self.headers(path), **headers}
-        return requests.post(self.base + path, data=body, headers=sent, timeout=60)
+        return requests.post(self.base + path, data=body, headers=sent, timeout=250)
 
     def log(self) -> list[dict[str, Any]]:
         """What the service has logged; fails where there is a traceback in it."""
