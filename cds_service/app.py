@@ -18,7 +18,9 @@ from flask import Blueprint, Flask, Response, request
 from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.errors import ConfigurationError
+from cds_service.hooks.admission import Rates
 from cds_service.hooks.auth import Client, read_jwks
+from cds_service.hooks.body import ENTRIES
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.local import local_only
@@ -45,7 +47,6 @@ _CORS: Final = {
 # ignored.
 _NOT_YET: Final = (
     "audit.sink",
-    "limits.requests_per_minute",
     "cards.rest_after_views",
     "feedback.retention_days",
 )
@@ -58,18 +59,20 @@ def create_app(
     sandbox: Iterable[Blueprint] = (),
     screener: Screener | None = None,
     log: Log | None = None,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Flask:
     """The application. Raises ConfigurationError, AuthoringError.
 
     base_url: the bound address, where service.base_url is not set; needed beside [[clients]]. sandbox:
     blueprints of the embedded demo EHR. screener, log: as already loaded elsewhere, otherwise made from
-    the settings.
+    the settings. draining: whether the server stops, for /readyz.
     """
     write = log or json_log()
     loaded = screener or load_screener(settings)
-    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox))
+    service = join(settings, loaded, write, base_url=base_url, sandbox=bool(sandbox), draining=draining)
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
+    app.config[ENTRIES] = settings.limits.entries
     # Flask's own limit of form parts does not concern JSON; unread bodies are never parsed as forms here.
     app.url_map.strict_slashes = False
     register_problems(app, write)
@@ -103,7 +106,13 @@ def load_screener(settings: Settings) -> Screener:
 
 
 def join(
-    settings: Settings, screener: Screener, log: Log, *, base_url: str | None = None, sandbox: bool = False
+    settings: Settings,
+    screener: Screener,
+    log: Log,
+    *,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Service:
     """The parts behind the routes."""
     trials = screener.catalog.trials
@@ -138,6 +147,8 @@ def join(
         unavailable=settings.service.unavailable,
         observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
+        draining=draining,
+        rates=Rates([client.name for client in settings.clients], settings.limits.requests_per_minute),
     )
 
 

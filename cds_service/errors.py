@@ -4,7 +4,8 @@
     ├── AuthoringError           a trial, ELM library, value set or mapping is wrong: stops the start-up (CLI exit 2)
     ├── ConfigurationError       a setting is wrong: stops the start (CLI exit 2)
     ├── InputError               a request or file can't be used (HTTP 400, CLI exit 2)
-    │   └── PatientAmbiguousError    several patients, none named
+    │   ├── PatientAmbiguousError    several patients, none named
+    │   └── TooLargeError            more than this service takes at once (HTTP 413)
     ├── NotFoundError            no such service, trial or patient (HTTP 404)
     ├── ForbiddenError           the caller may not ask for this (HTTP 403)
     ├── UnobtainableError        the Patient can't be had (HTTP 412, CLI exit 3)
@@ -65,6 +66,10 @@ class InputError(CdsServiceError):
 
 class PatientAmbiguousError(InputError):
     """The input holds several patients and none was named."""
+
+
+class TooLargeError(InputError):
+    """The input holds more than the service takes at once."""
 
 
 class NotFoundError(CdsServiceError):

@@ -5,24 +5,26 @@ Error policy: settings, a host or a port that can't be used end with 2 before an
 
 from __future__ import annotations
 
-import gc
-import socket
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from ssl import SSLContext
+from threading import Event
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 import typer
 from flask import Blueprint, Flask
-from gunicorn.app.base import BaseApplication
 
 from cds_service.app import create_app, load_screener
 from cds_service.errors import ConfigurationError
+from cds_service.hooks.service import Service
 from cds_service.records.fhir_transport import is_loopback
 from cds_service.sandbox import create_sandbox, load_vignettes
+from cds_service.server import Limits, Server, check_free, tls_context
 from cds_service.settings import Settings, load_settings
 
 # The day on which the demo's synthetic patients were written.
@@ -37,7 +39,21 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Port = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of each process.")] = THREADS,
+    threads: Annotated[
+        int, typer.Option(min=1, max=256, help="Threads of each process, for calls.")
+    ] = THREADS,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=300,
+            help="When stopped: how long to accept on, while /readyz says 503 to load balancers.",
+        ),
+    ] = 1.0,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Serve https: the certificate chain, PEM.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Serve https: the certificate's key, PEM.")] = None,
     config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
 ) -> None:
     """Serve CDS Hooks until stopped. Beyond loopback only with configured [[clients]]."""
@@ -46,19 +62,32 @@ def serve(
         raise ConfigurationError(
             f"Without [[clients]] the service listens on a loopback address only, not on {host}: configure clients."
         )
-    _check_free(host, port)
-    _run(create_app(settings, base_url=_url(host, port)), host, port, workers=workers, threads=threads)
+    tls = _tls(tls_certificate, tls_key)
+    check_free(host, port)
+    stopping = Event()
+    app = create_app(settings, base_url=_url(host, port, tls), draining=stopping.is_set)
+    _run(
+        app,
+        settings,
+        host,
+        port,
+        stopping,
+        drain_seconds=drain_seconds,
+        tls=tls,
+        workers=workers,
+        threads=threads,
+    )
 
 
 def demo(port: Port = 8000) -> None:
     """Serve the demo on this machine: the service with an embedded sandbox EHR and synthetic patients."""
     host = "127.0.0.1"
-    _check_free(host, port)
+    check_free(host, port)
     with tempfile.TemporaryDirectory(prefix="cds-service-demo-") as folder:
         app = demo_app(Path(folder), base_url=_url(host, port))
         page = f"{_url(host, port)}/sandbox/"
         typer.echo(f"The demo is at {page} (synthetic patients, as of {DEMO_DAY}). Ctrl-C ends it.")
-        _run(app, host, port, workers=1, threads=THREADS)
+        _run(app, demo_settings(Path(folder)), host, port, Event())
 
 
 def demo_app(folder: Path, *, base_url: str | None = None) -> Flask:
@@ -81,55 +110,44 @@ def demo_settings(folder: Path) -> Settings:
     )
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(host: str, port: int, tls: SSLContext | None = None) -> str:
+    scheme = "https" if tls is not None else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _check_free(host: str, port: int) -> None:
-    """Raise ConfigurationError unless the address can be listened on; gunicorn would only try again and again."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigurationError(
-            f"{host} port {port} can't be listened on ({reason}): choose another."
-        ) from None
+def _tls(certificate: Path | None, key: Path | None) -> SSLContext | None:
+    """What https needs, or None for http. Raises ConfigurationError."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise ConfigurationError("--tls-certificate and --tls-key belong together: give both, or neither.")
+    return tls_context(certificate, key)
 
 
-def _run(app: Flask, host: str, port: int, *, workers: int, threads: int) -> None:
-    """Serves until a signal ends it. What was loaded is frozen, so that forks share it and no collection walks it."""
-    gc.collect()
-    gc.freeze()
-    _Server(
-        lambda: app,
-        {
-            "bind": _url(host, port).removeprefix("http://"),
-            "worker_class": "gthread",
-            "workers": workers,
-            "threads": threads,
-            "preload_app": True,
-            "timeout": 60,
-            "graceful_timeout": 10,
-            "keepalive": 30,
-            "loglevel": "warning",
-        },
-    ).run()
-
-
-class _Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn, told by this program alone: neither its configuration file nor its variables are read."""
-
-    def __init__(self, load: Callable[[], Flask], options: Mapping[str, Any]) -> None:
-        self._load = load
-        self._options = options
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Flask:
-        return self._load()
+def _run(
+    app: Flask,
+    settings: Settings,
+    host: str,
+    port: int,
+    stopping: Event,
+    *,
+    workers: int = 1,
+    threads: int = THREADS,
+    drain_seconds: float = 0.0,
+    tls: SSLContext | None = None,
+    observed: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Serves until a signal ends it. `observed`: further settings of gunicorn."""
+    service: Service = app.extensions["cds_service"]
+    limits = Limits(
+        body_bytes=settings.limits.body_bytes,
+        request_seconds=settings.limits.request_seconds,
+        concurrency=settings.limits.concurrency,
+        threads=threads,
+        fetch_seconds=settings.limits.fetch_seconds,
+        drain_seconds=drain_seconds,
+        stopping=stopping,
+        refused=lambda status, count: service.log("refused-by-server", status=status, requests=count),
+        tls=tls,
+    )
+    Server(app, _url(host, port).removeprefix("http://"), limits, workers=workers, **observed).run()

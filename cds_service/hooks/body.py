@@ -1,27 +1,76 @@
 """JSON bodies in and out, within the limits of the service.
 
-Error policy: a body that is no JSON, or beyond a limit, is an InputError or a 413; nothing of it is repeated.
+Error policy: a body that is no JSON is an InputError, one beyond a limit a 413 (TooLargeError where it is not the
+mere size), a compressed one a 415, since what it unpacks to is anybody's guess; nothing of it is repeated.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from flask import Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from flask import Response, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from cds_service.errors import TooLargeError
 from cds_service.records.json_body import read_json
+
+# The application's configuration of `limits.entries`.
+ENTRIES: Final = "CDS_ENTRIES"
+# An object or list takes far more memory than its two bytes; a resource of a real chart has about twelve.
+_OBJECTS_PER_ENTRY: Final = 32
 
 
 def json_body() -> Any:
-    """The request's body as JSON. Raises InputError, and 413 for a body of unstated length above the limit."""
+    """The request's body as JSON. Raises InputError, TooLargeError, and 413 for a body of unstated length above the
+    limit.
+    """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType
     body = request.get_data(cache=False)
     limit = request.max_content_length
     if request.content_length is None and limit is not None and len(body) >= limit:
         # Werkzeug only cuts such a body off, which would look like broken JSON.
         raise RequestEntityTooLarge
-    return read_json(body)
+    entries: int | None = current_app.config.get(ENTRIES)
+    if entries is None:
+        return read_json(body)
+    if body.count(b"{") + body.count(b"[") > max(1000, _OBJECTS_PER_ENTRY * entries):
+        raise TooLargeError(_beyond(entries))
+    value = read_json(body)
+    # Counting takes longer than reading. No list has more elements than there are commas, but for one a list, and
+    # each Bundle that has entries needs a comma itself: so few commas can't be too many entries.
+    if 2 * body.count(b",") + 2 > entries and entries_of(value) > entries:
+        raise TooLargeError(_beyond(entries))
+    return value
+
+
+def _beyond(entries: int) -> str:
+    return (
+        f"The body holds more than {entries} resources (setting limits.entries), or as much as so many would: "
+        "send fewer."
+    )
+
+
+def entries_of(value: Any) -> int:
+    """How many resources a JSON value holds, at whatever depth: Bundles' entries, and objects that say their type."""
+    count = 0
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            kind = part.get("resourceType")
+            entries = part.get("entry") if kind == "Bundle" else None
+            if isinstance(entries, list):
+                # Those that hold a resource are counted with it.
+                count += sum(
+                    not (isinstance(e, dict) and isinstance(e.get("resource"), dict)) for e in entries
+                )
+            count += kind is not None
+            left.extend(item for item in part.values() if isinstance(item, dict | list))
+        elif isinstance(part, list):
+            left.extend(item for item in part if isinstance(item, dict | list))
+    return count
 
 
 def json_response(body: Any, status: int = 200) -> Response:

@@ -20,8 +20,11 @@ def health_blueprint(service: Service) -> Blueprint:
 
     @pages.get("/readyz")
     def readyz() -> Response:
-        ready = service.store.ready()
-        body = {"status": "ready" if ready else "not ready: the database does not answer"}
+        if service.draining():
+            ready, body = False, {"status": "not ready: the service is stopping"}
+        else:
+            ready = service.store.ready()
+            body = {"status": "ready" if ready else "not ready: the database does not answer"}
         return Response(orjson.dumps(body), status=200 if ready else 503, content_type="application/json")
 
     return pages

@@ -21,6 +21,7 @@ from cds_service.errors import (
     InputError,
     NotFoundError,
     RetryLaterError,
+    TooLargeError,
     TooManyRequestsError,
     UnobtainableError,
 )
@@ -29,6 +30,7 @@ FHIR_JSON: Final = "application/fhir+json"
 Log = Callable[..., None]
 # Status and FHIR issue type (http://hl7.org/fhir/issue-type) of each error that a caller can cause.
 _STATUSES: Final[tuple[tuple[type[CdsServiceError], int, str], ...]] = (
+    (TooLargeError, 413, "too-costly"),
     (InputError, 400, "invalid"),
     (NotFoundError, 404, "not-found"),
     (ForbiddenError, 403, "forbidden"),
@@ -50,7 +52,7 @@ _HTTP_WORDS: Final[Mapping[int, tuple[str, str]]] = {
         "too-long",
         "The body is larger than this service accepts (setting limits.body_bytes): send less of it.",
     ),
-    415: ("not-supported", "Send the body as JSON, with Content-Type: application/json."),
+    415: ("not-supported", "Send the body as JSON, uncompressed, with Content-Type: application/json."),
 }
 
 

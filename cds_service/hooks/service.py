@@ -17,6 +17,7 @@ from werkzeug.exceptions import Unauthorized
 from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.trial import Trial
 from cds_service.errors import NotFoundError
+from cds_service.hooks.admission import Rates
 from cds_service.hooks.auth import Caller, Client, Refused, unauthorized, verified_client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.messages import HookRequest
@@ -52,7 +53,8 @@ class Screening(Protocol):
 @dataclass(frozen=True, slots=True)
 class Service:
     """The joined parts. `fhir_servers`: those allowed while no client is configured (empty: loopback);
-    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`.
+    `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`, `by_code`: see `fhir_server.Source`;
+    `draining`: whether the server is about to stop; `rates`: None without a limit.
     """
 
     trials: Mapping[str, Trial]
@@ -73,6 +75,8 @@ class Service:
     unavailable: tuple[str, ...] = ()
     observation_codes: tuple[str, ...] = ()
     by_code: bool = False
+    draining: Callable[[], bool] = lambda: False
+    rates: Rates | None = None
 
     def service_ids(self) -> list[str]:
         """The ids of the CDS services: one a trial, and one for all."""
@@ -93,16 +97,18 @@ class Service:
 
     def caller(self, *, also: str | None = None) -> Caller:
         """Who calls, by the token of this request. Aborts with a bare 401 where clients are configured and it is not
-        one of theirs.
+        one of theirs. Raises TooManyRequestsError for one that called too often.
 
         `also`: another path under the base URL that the token may be meant for (a service's, for its
         feedback).
         """
         if not self.clients:
+            if self.rates is not None:
+                self.rates.take(None)
             return Caller()
         urls = [self.base() + path for path in (request.path, also) if path]
         try:
-            return verified_client(
+            caller = verified_client(
                 request.headers.get("Authorization"),
                 self.clients,
                 urls,
@@ -112,6 +118,9 @@ class Service:
         except Refused as refusal:
             self.log("unauthorized", status=401, reason=str(refusal))
             raise Unauthorized(response=unauthorized()) from None
+        if self.rates is not None and caller.client is not None:
+            self.rates.take(caller.client.name)
+        return caller
 
     def acquisition(self, hook: HookRequest, caller: Caller, types: frozenset[str]) -> Acquisition:
         """The gathering for one call: its prefetch of these types, and its FHIR server. Raises
