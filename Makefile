@@ -57,8 +57,9 @@ measures: $(VENV)/.installed-test ## compare published measures (MEASURES=<folde
 fuzz: $(VENV)/.installed-test ## compare N random patients and N expressions with the reference engine (N=1000, SEED=0)
 	@$(BIN)/python -m tests.reference.fuzz --patients $(N) --expressions $(N) --seed $(SEED) $(FUZZ_ARGS)
 
-fuzz-http: $(VENV)/.installed-test ## send N times as many random requests as the tests do, other ones each time (N=1000 is days: try N=10)
-	FUZZ_HTTP=$(N) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --timeout 0 $(PYTEST_ARGS) tests/fuzz
+fuzz-http: $(VENV)/.installed-test ## send N times as many random requests as the tests do, other ones each time (N=10)
+	FUZZ_HTTP=$(if $(filter command,$(origin N)),$(N),10) \
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --timeout 0 $(PYTEST_ARGS) tests/fuzz
 
 tools: translator hapi reference ## fetch what the integration tests need: translator, HAPI (Java 17, Maven), reference engine (Node)
 
