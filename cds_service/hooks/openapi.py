@@ -19,8 +19,8 @@ _ERRORS: Final[Mapping[int, str]] = {
     404: "There is nothing of that id.",
     405: "This address does not take that method.",
     412: "The Patient can't be obtained.",
-    413: "The body is larger than the service accepts.",
-    415: "The body is no JSON, or is compressed.",
+    413: "The body is larger, or holds more, than the service accepts.",
+    415: "The body is compressed.",
     429: "This client asked more often than it may.",
     500: "The service failed.",
     503: "The service is busy, is ending, or its database does not answer.",
@@ -47,7 +47,10 @@ _HEADERS: Final[Mapping[int, _Json]] = {
 # Every address answers these; those that take a body answer more.
 _ANY: Final = (403, 405, 500, 503)
 _BODY: Final = (400, 401, 404, 413, 415, 429)
-_NOSNIFF: Final = {"X-Content-Type-Options": {"required": True, "schema": {"const": "nosniff"}}}
+_EACH: Final = {
+    "X-Content-Type-Options": {"required": True, "schema": {"const": "nosniff"}},
+    "X-Request-Id": {"description": "By which the log names this request.", "schema": {"type": "string"}},
+}
 _NO_STORE: Final = {"Cache-Control": {"required": True, "schema": {"const": "no-store"}}}
 
 _PATIENT: Final = {"resourceType": "Patient", "id": "1", "gender": "male", "birthDate": "1971-03-10"}
@@ -138,7 +141,7 @@ def _json(schema: _Json, media: str = "application/json", example: _Json | None 
 
 
 def _answer(description: str, content: _Json | None = None, headers: _Json | None = None) -> _Json:
-    answer: _Json = {"description": description, "headers": {**_NOSNIFF, **(headers or {})}}
+    answer: _Json = {"description": description, "headers": {**_EACH, **(headers or {})}}
     return {**answer, "content": content} if content else answer
 
 
@@ -169,10 +172,8 @@ def _plain(operation: str, summary: str, schema: _Json) -> _Json:
 
 
 def _ready() -> _Json:
-    ready = _plain("readyz", "Whether the service can take calls", ref("Health"))
-    ready["responses"]["503"] = _answer(
-        "Not now: the service is ending, or its database does not answer", _json(ref("Health"))
-    )
+    ready = _plain("readyz", "Whether the service can take calls", ref("Readiness"))
+    ready["responses"]["503"] = _answer("A check failed, and which", _json(ref("Readiness")))
     return ready
 
 

@@ -56,6 +56,9 @@ def schemas() -> _Json:
             }
         ),
         "Health": _object({"status": _TEXT}, {"version": _TEXT}),
+        "Readiness": _object(
+            {"status": _TEXT}, {"checks": {"type": "object", "additionalProperties": {"type": "string"}}}
+        ),
         "Coding": _object({"system": _URL, "code": _TEXT}, {"display": _TEXT}),
         "HookRequest": _hook_request(),
         **_feedback_schemas(),

@@ -89,7 +89,9 @@ class Arriving:
             raise Refused(431)
         if line >= 0 and not self._buffer.endswith(b"\r", 0, line):
             raise Refused(400)
-        if self._buffer not in (b"", b"\r") and not 65 <= self._buffer[0] <= 90:  # no method: TLS, SSH, anything
+        if (
+            self._buffer not in (b"", b"\r") and not 65 <= self._buffer[0] <= 90
+        ):  # no method: TLS, SSH, anything
             raise Refused(400)
 
     def _parsed(self, head: bytes) -> Any:
@@ -102,7 +104,9 @@ class Arriving:
         if names.count("HOST") != 1 and (request.version >= (1, 1) or names.count("HOST") > 1):
             raise Refused(400)
         # Blanks of HTTP alone: what Python takes for one besides, a proxy in front may not.
-        codings = [value.strip(" \t").lower() for name, value in request.headers if name == "TRANSFER-ENCODING"]
+        codings = [
+            value.strip(" \t").lower() for name, value in request.headers if name == "TRANSFER-ENCODING"
+        ]
         if codings not in ([], ["chunked"]):
             raise Refused(501)
         reader = request.body.reader

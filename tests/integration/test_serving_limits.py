@@ -154,7 +154,9 @@ fetch_seconds = 60.0
 """
 
 
-def test_calls_beyond_the_concurrency_are_told_to_come_back_before_they_send_their_body(tmp_path: Path) -> None:
+def test_calls_beyond_the_concurrency_are_told_to_come_back_before_they_send_their_body(
+    tmp_path: Path,
+) -> None:
     with held_fhir() as fhir, serving(tmp_path, config=BUSY) as served:
         working = [served.connect() for _ in range(2)]
         for wire in working:

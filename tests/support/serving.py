@@ -158,7 +158,12 @@ def call_body(**more: Any) -> bytes:
 def post(body: bytes, *headers: str, length: int | None = None, path: str = SERVICE) -> bytes:
     """The bytes of a call; `length`: what it says, where that is not the truth."""
     size = len(body) if length is None else length
-    head = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", f"Content-Length: {size}"]
+    head = [
+        f"POST {path} HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {size}",
+    ]
     return "\r\n".join([*head, *headers, "", ""]).encode() + body
 
 
