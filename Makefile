@@ -11,6 +11,7 @@ CONFORMANCE_ARGS ?=
 N ?= 1000
 SEED ?= 0
 FUZZ_ARGS ?=
+LOAD_ARGS ?=
 
 MVN := mvn -q -B
 COPY := $(MVN) org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy
@@ -20,7 +21,7 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench conformance fuzz fuzz-http measures translator hapi reference tools clean
+.PHONY: help demo serve test check format bench load conformance fuzz fuzz-http measures translator hapi reference tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +48,9 @@ format: $(VENV)/.installed-test ## bring the code into its format
 
 bench: $(VENV)/.installed-test ## print the benchmarks of tests/benchmarks
 	@$(BIN)/python -m tests.benchmarks.report
+
+load: $(VENV)/.installed-test ## offer the service more calls than it can answer, and print what it does (LOAD_ARGS)
+	@$(BIN)/python -m tests.benchmarks.load $(LOAD_ARGS)
 
 conformance: $(VENV)/.installed-test ## run HL7's CQL tests (CQL_TESTS names their folder; needs `make translator`)
 	@$(BIN)/python -m tests.engine.conformance $(CONFORMANCE_ARGS)

@@ -58,6 +58,7 @@ class Served:
     port: int
     folder: Path
     scheme: str = "http"
+    wires: list[Wire] = field(default_factory=list)
 
     @property
     def base(self) -> str:
@@ -81,7 +82,9 @@ class Served:
         return [json.loads(line) for line in self.told().splitlines()]
 
     def connect(self) -> Wire:
-        return Wire(socket.create_connection(("127.0.0.1", self.port), timeout=60))
+        """A connection, closed at the latest with the service."""
+        self.wires.append(Wire(socket.create_connection(("127.0.0.1", self.port), timeout=60)))
+        return self.wires[-1]
 
     def workers(self) -> list[int]:
         """The process ids of the workers (Linux)."""
@@ -96,8 +99,12 @@ def serving(folder: Path, *arguments: str, config: str = "") -> Iterator[Served]
     (folder / "cds-service.toml").write_text(config)
     with process(["serve", "--port", str(port), *arguments], folder) as started:
         served = Served(started, port, folder)
-        served.wait()
-        yield served
+        try:
+            served.wait()
+            yield served
+        finally:
+            for wire in served.wires:
+                wire.close()
 
 
 class Wire:
