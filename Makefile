@@ -21,7 +21,8 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench load conformance fuzz fuzz-http measures translator hapi reference tools clean
+.PHONY: help demo serve test check format bench load conformance checklist fuzz fuzz-http measures translator hapi reference \
+  tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +55,9 @@ load: $(VENV)/.installed-test ## offer the service more calls than it can answer
 
 conformance: $(VENV)/.installed-test ## run HL7's CQL tests (CQL_TESTS names their folder; needs `make translator`)
 	@$(BIN)/python -m tests.engine.conformance $(CONFORMANCE_ARGS)
+
+checklist: $(VENV)/.installed-test ## write the CDS Hooks part of docs/conformance.md from the tests' markers
+	@$(BIN)/python -m tests.conformance --into
 
 measures: $(VENV)/.installed-test ## compare published measures (MEASURES=<folder>) with the reference, define by define
 	@$(BIN)/python -m tests.measures $(MEASURES)

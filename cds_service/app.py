@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, Response, request
@@ -19,10 +20,12 @@ from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
 from cds_service.errors import ConfigurationError
 from cds_service.hooks.admission import Rates
-from cds_service.hooks.auth import Client, read_jwks
+from cds_service.hooks.auth import Client
 from cds_service.hooks.body import ENTRIES
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
+from cds_service.hooks.jwk import BadKeys
+from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys
 from cds_service.hooks.local import local_only
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
@@ -30,7 +33,7 @@ from cds_service.hooks.problems import register_problems
 from cds_service.hooks.service import Service
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
-from cds_service.records.fhir_transport import Transport
+from cds_service.records.fhir_transport import Transport, is_loopback
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
 from cds_service.storage import Store
@@ -117,10 +120,8 @@ def join(
     """The parts behind the routes."""
     trials = screener.catalog.trials
     base = settings.service.base_url or base_url
-    if settings.clients and base is None:
-        raise ConfigurationError(
-            "service.base_url is missing: with [[clients]] their tokens name it as audience."
-        )
+    if settings.clients:
+        check_base_url(base)
     return Service(
         trials=trials,
         screener=screener,
@@ -137,7 +138,7 @@ def join(
             max_cards=settings.cards.max_cards,
             fixed_date=settings.service.as_of is not None,
         ),
-        clients=tuple(_client(client) for client in settings.clients),
+        clients=tuple(_client(client, log) for client in settings.clients),
         version=__version__,
         base_url=base.rstrip("/") if base else None,
         full_prefetch=settings.service.prefetch == "full",
@@ -150,6 +151,20 @@ def join(
         draining=draining,
         rates=Rates([client.name for client in settings.clients], settings.limits.requests_per_minute),
     )
+
+
+def check_base_url(base: str | None) -> None:
+    """What clients need of the service's own address. Raises ConfigurationError."""
+    if base is None:
+        raise ConfigurationError(
+            "service.base_url is missing: with [[clients]] their tokens name it as audience."
+        )
+    if not secure(base):
+        raise ConfigurationError(
+            "service.base_url must be https (http only on this machine): with [[clients]] patients' data and tokens "
+            "travel to it. Set it to the address under which clients call the service, for example that of the proxy "
+            "that ends TLS in front of it."
+        )
 
 
 def observation_codes(screener: Screener) -> tuple[str, ...]:
@@ -172,19 +187,44 @@ def today(settings: Settings) -> Callable[[], date]:
     return lambda: fixed or datetime.now(zone).date()
 
 
-def _client(client: ClientSettings) -> Client:
-    place = f"clients ({client.name})"
-    if client.jwks_file is None:
-        raise ConfigurationError(f"{place}: jwks_url is not supported yet; put the keys into a jwks_file.")
+def _client(client: ClientSettings, log: Log) -> Client:
+    published = (client.jwks_url,) if client.jwks_url else ()
     return Client(
         client.name,
         client.issuer,
-        read_jwks(client.jwks_file, f"{place}: jwks_file"),
-        client.jku,
+        _keys(client, log),
+        (*published, *client.jku),
         client.tenants,
         client.audiences,
         client.fhir_servers,
+        client.private_networks,
+        client.cds_hooks,
     )
+
+
+def _keys(client: ClientSettings, log: Log) -> Keys:
+    """The client's keys, from its file or its address. What goes wrong with them later goes to the log."""
+
+    def report(problem: str) -> None:
+        log("keys-refused", client=client.name, reason=problem)
+
+    if client.jwks_file is not None:
+        try:
+            return FileKeys(client.jwks_file, report)
+        except BadKeys as bad:
+            raise ConfigurationError(f"clients ({client.name}): jwks_file: {bad}.") from None
+    if client.jwks_url is None or not secure(client.jwks_url):
+        raise ConfigurationError(
+            f"clients ({client.name}): jwks_url must be https (http only on this machine): "
+            "whoever can change the keys on their way can sign as this client."
+        )
+    return PublishedKeys(client.jwks_url, report)
+
+
+def secure(url: str) -> bool:
+    """Whether what is sent to this address can't be read or changed on its way: by https, or on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname)
 
 
 def _headers(response: Response) -> Response:

@@ -1,9 +1,14 @@
 """Discovery: one CDS service a trial and one for all, with prefetch templates in CDS Hooks 2.0 tokens.
+
+2.0 is the form for everybody; a client that is configured for 3.0 (`cds_hooks = "3.0"`) also reads which version of
+the specification and of the hook its services implement. Of what else the 3.0 ballot adds nothing is used: its tokens
+and `actionSelectionBehavior` are for clients that are known to support them, which a version does not say.
 Nothing fails.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from cds_service.hooks.messages import PATIENT_VIEW
@@ -14,11 +19,18 @@ _REQUIREMENTS: Final = (
     "Works with prefetch, with a FHIR R4 server (fhirServer and, where it asks for one, a token), "
     "or with both."
 )
+VERSIONS: Final = ("2.0", "3.0")
+# What 3.0 adds to a service: the specification's version (semantic; the ballot's own, while it is one) and the
+# hook's, as the definition of patient-view gives it.
+_ADDED: Final[Mapping[str, Mapping[str, str]]] = {
+    "2.0": {},
+    "3.0": {"version": "3.0.0-ballot", "hookVersion": "1.0"},
+}
 
 
-def discovery(service: Service) -> dict[str, Any]:
-    """The body of GET /cds-services."""
-    return {"services": [_entry(service, service_id) for service_id in service.service_ids()]}
+def discovery(service: Service, version: str = "2.0") -> dict[str, Any]:
+    """The body of GET /cds-services for a client that speaks this version of CDS Hooks."""
+    return {"services": [{**_entry(service, each), **_ADDED[version]} for each in service.service_ids()]}
 
 
 def prefetch_types(service: Service, service_id: str) -> frozenset[str]:

@@ -56,6 +56,7 @@ def parse_request(body: Any, hook: str = PATIENT_VIEW) -> HookRequest:
         raise InputError("context must be an object with userId and patientId.", expression="context")
     user_id, patient_id, encounter_id = _context(context)
     fhir_server, token, scope = _server(body)
+    _check_token_patient(body.get("fhirAuthorization"), scope, patient_id)
     return HookRequest(
         hook, instance, user_id, patient_id, encounter_id, fhir_server, token, scope, _prefetch(body)
     )
@@ -117,6 +118,24 @@ def _server(body: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
             expression="fhirAuthorization.scope",
         )
     return _plain(server), token, scope
+
+
+def _check_token_patient(authorization: Any, scope: str | None, patient_id: str) -> None:
+    """A token for another patient finds nothing of this one, which would pass for no data: it is never used."""
+    named = authorization.get("patient") if isinstance(authorization, dict) else None
+    if named is None:
+        return
+    place = "fhirAuthorization.patient"
+    if not isinstance(named, str) or not named:
+        raise InputError(
+            f"{place} must be the bare id of the Patient that the token is for.", expression=place
+        )
+    bound = scope is None or any(word.startswith("patient/") for word in scope.split())
+    if bound and named.removeprefix("Patient/") != patient_id:
+        raise InputError(
+            f"{place} names another patient than context.patientId: send the token of the chart that is open.",
+            expression=place,
+        )
 
 
 def _plain(server: str | None) -> str | None:

@@ -84,7 +84,8 @@ def _nullable(*values: str) -> _Json:
 
 
 def _short(most: int) -> _Json:
-    return {**_TEXT, "maxLength": most}
+    """A text that is kept: no database keeps a NUL in one."""
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": r"^[^\u0000]*$"}
 
 
 def _hook_request() -> _Json:
@@ -130,16 +131,16 @@ def _hook_request() -> _Json:
 def _feedback_schemas() -> _Json:
     suggestions = _list(_object({"id": _short(64)}), least=1, most=50)
     reason = _object({"code": _short(128)}, {"system": {**_short(512), "type": ["string", "null"]}})
-    override = _object(
-        {},
-        {
-            "reason": {"anyOf": [{"type": "null"}, reason]},
-            "userComment": {
-                "type": ["string", "null"],
-                "description": "Only whether there is one is kept, never the text.",
-            },
-        },
-    )
+    comment = {
+        "type": "string",
+        "description": "Only whether there is one is kept, never the text.",
+    }
+    override = {
+        "anyOf": [
+            _object({"reason": reason}, {"userComment": {"anyOf": [{"type": "null"}, comment]}}),
+            _object({"userComment": comment}, {"reason": {"type": "null"}}),
+        ]
+    }
     given = {
         "card": _short(128),
         # RFC 3339 in UTC.
@@ -149,7 +150,7 @@ def _feedback_schemas() -> _Json:
             "pattern": r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(\.\d{1,9})?([Zz]|[+-]00:00)$",
         },
     }
-    maybe = {"overrideReason": {"anyOf": [{"type": "null"}, override]}}
+    maybe = {"overrideReason": {"anyOf": [{"type": "null"}, *override["anyOf"]]}}
     return {
         "Accepted": _object(
             {**given, "outcome": {"const": "accepted"}, "acceptedSuggestions": suggestions}, maybe

@@ -116,11 +116,30 @@ class Service:
                 self.store.first_use,
             )
         except Refused as refusal:
-            self.log("unauthorized", status=401, reason=str(refusal))
+            claimed = {"client": refusal.client} if refusal.client else {}
+            self.log("unauthorized", status=401, reason=str(refusal), **claimed)
             raise Unauthorized(response=unauthorized()) from None
         if self.rates is not None and caller.client is not None:
             self.rates.take(caller.client.name)
         return caller
+
+    def speaks_newer(self) -> bool:
+        """Whether any client speaks a later version of CDS Hooks than 2.0."""
+        return any(client.cds_hooks != "2.0" for client in self.clients)
+
+    def version_asked(self, path: str) -> str:
+        """The version of CDS Hooks that the caller of an open address speaks: its client's, where a valid token for
+        `path` comes along, otherwise 2.0. Refuses nobody, and uses no token up: there is nothing to protect.
+        """
+        newer = [client for client in self.clients if client.cds_hooks != "2.0"]
+        if not newer:
+            return "2.0"
+        authorization, url = request.headers.get("Authorization"), self.base() + path
+        try:
+            caller = verified_client(authorization, newer, [url], datetime.now(UTC), lambda *_: True)
+        except Refused:
+            return "2.0"
+        return caller.client.cds_hooks if caller.client else "2.0"
 
     def acquisition(self, hook: HookRequest, caller: Caller, types: frozenset[str]) -> Acquisition:
         """The gathering for one call: its prefetch of these types, and its FHIR server. Raises

@@ -17,7 +17,7 @@ from flask import Blueprint, Response
 
 from cds_service.eligibility.assessment import Assessment
 from cds_service.hooks.body import json_body, json_response
-from cds_service.hooks.discovery import discovery
+from cds_service.hooks.discovery import VERSIONS, discovery
 from cds_service.hooks.feedback import parse_feedback
 from cds_service.hooks.issuing import issue
 from cds_service.hooks.messages import parse_request
@@ -28,11 +28,14 @@ from cds_service.records.fhir_server import Acquisition
 def hooks_blueprint(service: Service) -> Blueprint:
     """The blueprint of /cds-services and everything below it."""
     pages = Blueprint("hooks", __name__)
-    known = orjson.dumps(discovery(service))
+    known = {version: orjson.dumps(discovery(service, version)) for version in VERSIONS}
+    # Whoever keeps an answer must know that it is not the same for all, where it is not.
+    varies = {"Vary": "Authorization"} if service.speaks_newer() else {}
 
     @pages.get("/cds-services")
     def services() -> Response:
-        return Response(known, content_type="application/json")
+        version = service.version_asked("/cds-services")
+        return Response(known[version], content_type="application/json", headers=varies)
 
     @pages.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:

@@ -132,6 +132,14 @@ def base_url(value: Any, _folder: Path) -> str:
     return str(value).rstrip("/")
 
 
+def url(value: Any, _folder: Path) -> str:
+    """An absolute http(s) URL, kept letter by letter since others compare it so; it may have a query."""
+    base_url(value.partition("?")[0] if isinstance(value, str) else value, _folder)
+    if not re.fullmatch(r"[!-~]+", value) or re.search(r"[\\#]", value):
+        raise ValueError("an absolute http or https URL without credentials or fragment is wanted")
+    return str(value)
+
+
 def database_url(value: Any, _folder: Path) -> str:
     try:
         make_url(text(value, _folder))

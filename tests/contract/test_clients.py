@@ -257,9 +257,6 @@ def test_keys_that_can_not_be_used_stop_the_start(
         make_app(base_url=BASE, clients=(ClientSettings("a", ISSUER, jwks_file=path),))
 
 
-def test_keys_by_url_are_refused_at_the_start_until_they_are_supported(make_app: Make) -> None:
-    with pytest.raises(ConfigurationError, match="not supported yet"):
-        make_app(base_url=BASE, clients=(ClientSettings("a", ISSUER, jwks_url=f"{ISSUER}/jwks"),))
 
 
 def test_the_day_of_the_fixture_is_the_one_of_the_vignettes() -> None:

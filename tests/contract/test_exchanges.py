@@ -70,6 +70,16 @@ EXCHANGES: dict[str, tuple[dict[str, Any], Exchange]] = {
         {},
         lambda c: c.post(SERVICE, json=hook_request(fhirServer="https://elsewhere.example/fhir")),
     ),
+    "token-of-another-patient": (
+        {},
+        lambda c: c.post(
+            SERVICE,
+            json=hook_request(
+                fhirServer="http://localhost/fhir",
+                fhirAuthorization={"access_token": "x", "scope": "patient/*.rs", "patient": "2"},
+            ),
+        ),
+    ),
     "feedback-without-suggestion": (
         {},
         lambda c: c.post(

@@ -43,6 +43,7 @@ def cards(client: FlaskClient, body: dict[str, Any], service: str = SERVICE) -> 
     return found["cards"]
 
 
+@pytest.mark.proves("checklist:17", "cds-hooks_2.0@28")
 def test_a_candidate_gets_a_card_from_prefetch_alone(client: FlaskClient) -> None:
     (card,) = cards(client, full(client, "AV-01"))
     assert "may be eligible" in card["summary"]
@@ -87,6 +88,7 @@ def server_of(bundle_: dict[str, Any]) -> Script:
 
 
 @pytest.mark.parametrize("name", ["AV-01", "AV-03", "AV-08", "AV-10"])
+@pytest.mark.proves("checklist:17", "checklist:18", "cds-hooks_2.0@34", "cds-hooks_2.0@60")
 def test_prefetch_fetch_and_half_of_each_agree(client: FlaskClient, name: str) -> None:
     by_prefetch = full(client, name)
     patient_id = by_prefetch["context"]["patientId"]
@@ -135,6 +137,7 @@ def test_no_card_and_no_further_search_where_conditions_can_not_be_got(
     assert log[-1]["data"]["Condition"] in ("failed", "refused")
 
 
+@pytest.mark.proves("checklist:18", "cds-hooks_2.0@28")
 def test_what_is_in_prefetch_is_not_fetched_again(client: FlaskClient) -> None:
     prefetch = {"patient": person(), "condition": searchset(als())}
     with serving({}) as server:
@@ -144,6 +147,7 @@ def test_what_is_in_prefetch_is_not_fetched_again(client: FlaskClient) -> None:
     assert asked.isdisjoint({"Patient/1", "Condition"})
 
 
+@pytest.mark.proves("checklist:16", "cds-hooks_2.0@60", "cds-hooks_2.0@61")
 def test_the_token_goes_on_every_request_and_nowhere_else(make_app: Make) -> None:
     log: list[dict[str, Any]] = []
     client = make_app(log).test_client()
@@ -170,6 +174,7 @@ def test_a_failed_observation_search_makes_unknown_and_never_eligible(client: Fl
     assert "Data not obtained: Observation (HTTP 500), needed by" in card["detail"]
 
 
+@pytest.mark.proves("checklist:20")
 def test_null_is_no_data_and_an_absent_key_is_not_got(client: FlaskClient) -> None:
     body = full(client, "AV-01")
     body["prefetch"]["observation"] = None
@@ -192,6 +197,7 @@ BROKEN_CONDITIONS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize("value", [v for _, v in BROKEN_CONDITIONS], ids=[n for n, _ in BROKEN_CONDITIONS])
+@pytest.mark.proves("checklist:21", "cds-hooks_2.0@52")
 def test_a_broken_condition_prefetch_is_never_no_data(make_app: Make, value: Any) -> None:
     log: list[dict[str, Any]] = []
     client = make_app(log).test_client()
@@ -216,6 +222,7 @@ def test_a_broken_condition_prefetch_is_never_no_data(make_app: Make, value: Any
         (person(deceasedBoolean="perhaps"), 200),
     ],
 )
+@pytest.mark.proves("checklist:19", "cds-hooks_2.0@54")
 def test_the_patient_is_needed(client: FlaskClient, patient: Any, status: int) -> None:
     prefetch = {"patient": patient, "condition": searchset(als())}
     response = client.post(SERVICE, json=hook_request(prefetch=prefetch))
@@ -335,6 +342,9 @@ BAD_REQUESTS: list[tuple[str, Any, str | None]] = [
 @pytest.mark.parametrize(
     ("body", "place"), [(b, p) for _, b, p in BAD_REQUESTS], ids=[n for n, _, _ in BAD_REQUESTS]
 )
+@pytest.mark.proves(
+    "checklist:12", "checklist:13", "checklist:27", "checklist:49", "checklist:50", "cds-hooks_2.0@76"
+)
 def test_a_bad_request_says_what_where_and_what_to_do(
     client: FlaskClient, body: Any, place: str | None
 ) -> None:
@@ -364,6 +374,7 @@ def test_a_bad_request_says_what_where_and_what_to_do(
         "é".encode("latin-1"),
     ],
 )
+@pytest.mark.proves("checklist:1", "cds-hooks_2.0@1")
 def test_what_is_not_json_is_a_400(client: FlaskClient, raw: bytes) -> None:
     for path in (SERVICE, f"{SERVICE}/feedback", "/assessments"):
         response = client.post(path, data=raw, content_type="application/json")
@@ -407,6 +418,7 @@ def test_a_listed_server_is_the_only_one(make_app: Make) -> None:
         assert len(server.requests) == asked
 
 
+@pytest.mark.proves("checklist:27")
 def test_an_unknown_service_is_a_404(client: FlaskClient) -> None:
     for path in ("/cds-services/trial-nct0", "/cds-services/x", "/cds-services/nct02917681", "/nowhere"):
         response = client.post(path, json=hook_request())
@@ -414,6 +426,7 @@ def test_an_unknown_service_is_a_404(client: FlaskClient) -> None:
         assert response.get_json()["resourceType"] == "OperationOutcome"
 
 
+@pytest.mark.proves("checklist:27")
 def test_a_method_that_is_not_offered_is_a_405(client: FlaskClient) -> None:
     response = client.get(SERVICE)
     assert response.status_code == 405
@@ -421,6 +434,7 @@ def test_a_method_that_is_not_offered_is_a_405(client: FlaskClient) -> None:
     assert response.get_json()["issue"][0]["code"] == "not-supported"
 
 
+@pytest.mark.proves("checklist:27", "cds-hooks_2.0@76")
 def test_an_error_of_the_service_is_a_500_without_traceback_or_message(make_app: Make) -> None:
     log: list[dict[str, Any]] = []
     app = make_app(log)

@@ -34,6 +34,7 @@ def test_discovery_offers_one_service_a_trial_and_one_for_all(make_app: Make, mo
         assert not re.search(r"Medication\?|ResearchStudy\?", " ".join(prefetch.values()))
 
 
+@pytest.mark.proves("checklist:5")
 def test_the_trial_page_tells_everything_a_reader_needs(client: FlaskClient) -> None:
     response = client.get("/trials/nct02917681", headers={"Accept": "text/html,*/*;q=0.8"})
     assert response.status_code == 200
@@ -119,6 +120,7 @@ def test_health(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/cds-services", SERVICE, f"{SERVICE}/feedback"])
+@pytest.mark.proves("checklist:48", "cds-hooks_2.0@208")
 def test_browser_clients_may_call(client: FlaskClient, path: str) -> None:
     preflight = client.options(
         path,

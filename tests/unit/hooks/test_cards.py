@@ -90,11 +90,20 @@ def test_no_detail_has_more_lines_than_an_ehr_shows(kind: str, reason: str) -> N
     assert all(line.startswith(("- ", "  - ", "Registry")) for line in lines)
 
 
+@pytest.mark.proves("checklist:28", "cds-hooks_2.0@83")
 def test_a_long_title_is_cut_and_the_counts_stay() -> None:
     long = replace(trial(), short_title="A very long title " * 20)
     (found,) = made(replace(assessment(), trial=long))
     assert len(found["summary"]) == 139
     assert found["summary"].endswith("…: may be eligible, 33 of 42 criteria fit, 9 open")
+
+
+@pytest.mark.proves("checklist:28", "cds-hooks_2.0@83")
+@pytest.mark.parametrize("length", [60, 70, 71, 72, 73, 74, 75, 80, 500])
+def test_no_title_makes_a_summary_of_140_characters(length: int) -> None:
+    (found,) = made(replace(assessment(), trial=replace(trial(), short_title="x" * length)))
+    assert len(found["summary"]) < 140
+    assert found["summary"].endswith(": may be eligible, 33 of 42 criteria fit, 9 open")
 
 
 def test_recruitment_confirmed_drops_the_warning_and_offers_referral_first() -> None:
@@ -225,6 +234,7 @@ def _alsfrs(evidence: tuple[Any, ...]) -> str:
     return detail
 
 
+@pytest.mark.proves("checklist:31", "cds-hooks_2.0@85")
 def test_text_of_the_record_is_neither_markup_nor_link() -> None:
     evil = "<script>x</script> [a](http://evil) **b** `c` www.evil.com a@b.c |d| ![i](j)\n# e &amp;"
     shown = escaped(evil, 200)
@@ -350,6 +360,7 @@ def empties(value: Any) -> list[Any]:
     return [value] if value is None or value == "" else []
 
 
+@pytest.mark.proves("checklist:2", "cds-hooks_2.0@3")
 def test_nothing_on_a_card_is_null_or_empty() -> None:
     verdict = Verdict("met", basis="explicit", evidence=(seen("Condition/c", "", None, None),))
     everything = made(

@@ -392,6 +392,7 @@ SCOPES = [
 
 
 @pytest.mark.parametrize(("scope", "expected"), SCOPES)
+@pytest.mark.proves("checklist:15")
 def test_scopes_are_compared_before_asking(transport: Transport, scope: str | None, expected: str) -> None:
     with serving({"Patient/1": patient(), "Condition": bundle(condition())}) as server:
         gathering = Acquisition(

@@ -65,6 +65,7 @@ def test_keys_are_the_types_in_lower_camel_case() -> None:
         ({"resourceType": "Bundle", "entry": [{"response": {"status": "404"}}]}, "failed", 0),
     ],
 )
+@pytest.mark.proves("checklist:20", "checklist:21", "cds-hooks_2.0@52")
 def test_what_a_value_provides(value: Any, state: str, count: int) -> None:
     obtained = read_prefetch({"condition": value}, "1", TYPES).by_type["Condition"]
     assert (obtained.state, len(obtained.resources)) == (state, count)
