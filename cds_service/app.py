@@ -31,6 +31,7 @@ from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
 from cds_service.hooks.problems import register_problems
 from cds_service.hooks.service import Service
+from cds_service.hooks.turns import InTurn
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
 from cds_service.records.fhir_transport import Transport, is_loopback
@@ -124,7 +125,7 @@ def join(
         check_base_url(base)
     return Service(
         trials=trials,
-        screener=screener,
+        screener=InTurn(screener),
         orders={
             trial_id: order_set(trial, sensitive_orders=settings.cards.sensitive_orders)
             for trial_id, trial in trials.items()

@@ -37,16 +37,16 @@ ALL_TRIALS: Final = "trial-eligibility"
 class Screening(Protocol):
     """The part of `screening.Screener` that the views use; pure, thread-safe."""
 
-    def screen(self, record: PatientRecord, trial_ids: Sequence[str], as_of: date) -> list[Assessment]:
+    def screen(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[Assessment]:
         """The Assessments of these trials for the record's patient on that day."""
 
-    def gates_open(self, record: PatientRecord, trial_ids: Sequence[str], as_of: date) -> list[str]:
+    def gates_open(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[str]:
         """The trials for which more of the chart than the gate's types is worth asking for (design §6)."""
 
-    def gate_types(self, trial_ids: Sequence[str]) -> frozenset[str]:
+    def gate_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
         """The resource types that these trials' gates read."""
 
-    def needed_types(self, trial_ids: Sequence[str]) -> frozenset[str]:
+    def needed_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
         """All resource types that these trials read."""
 
 

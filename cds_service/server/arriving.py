@@ -89,9 +89,10 @@ class Arriving:
             raise Refused(431)
         if line >= 0 and not self._buffer.endswith(b"\r", 0, line):
             raise Refused(400)
-        if (
-            self._buffer not in (b"", b"\r") and not 65 <= self._buffer[0] <= 90
-        ):  # no method: TLS, SSH, anything
+        first = self._buffer[0] if self._buffer else ord("\r")
+        if first != ord("\r") and not ord("A") <= first <= ord(
+            "Z"
+        ):  # no method begins so: TLS, SSH, anything
             raise Refused(400)
 
     def _parsed(self, head: bytes) -> Any:

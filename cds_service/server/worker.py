@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import selectors
+import sys
 import time
 from collections import Counter, deque
 from contextlib import suppress
@@ -37,6 +38,7 @@ HEALTH_THREADS: Final = 2
 PAGE_THREADS: Final = 8
 # All bodies that are arriving at once, in bodies of the largest size.
 HELD_BODIES: Final = 8
+SWITCH_SECONDS: Final = 0.0002
 _SWEEP_SECONDS: Final = 0.1
 
 
@@ -66,6 +68,8 @@ class EventWorker(Worker):  # type: ignore[misc]
         self.queues: dict[str, deque[Connection]] = {"health": deque(), "pages": deque()}
         self.refusals: Counter[int] = Counter()
         self.notified = self.swept = 0.0
+        # The loop gives Python's lock up at each system call, and gets it back from a busy thread only so often.
+        sys.setswitchinterval(SWITCH_SECONDS)
         super().init_process()
 
     # Signals only leave a note: the loop does the work, woken by gunicorn's pipe.
