@@ -32,8 +32,9 @@ def issue(
     patient = hashes.patient(caller.issuer, caller.tenant, hook.patient_id)
     user = hashes.user(caller.issuer, caller.tenant, hook.user_id)
     verdicts = {a.trial.id: hashes.verdict(fingerprint(a)) for a in candidates}
+    since = now - timedelta(days=max(HISTORY_DAYS, options.rest_days))
     rests = resting(
-        service.store.history(patient, now - timedelta(days=max(HISTORY_DAYS, options.rest_days))),
+        service.store.history(patient, since, user=user),
         verdicts,
         user=user,
         now=now,
@@ -51,20 +52,21 @@ def issue(
         encounter_id=hook.encounter_id,
         base_url=service.base(),
     )
+    client = hashes.client(caller.issuer, caller.tenant)
     issued = [
         IssuedCard(
             uuid=card["uuid"],
             service=service_id,
-            trial=assessment.trial.id,
-            version=assessment.trial.version,
-            status=assessment.status,
-            verdict=verdicts[assessment.trial.id],
+            trial=a.trial.id,
+            version=a.trial.version,
+            status=a.status,
+            verdict=verdicts[a.trial.id],
             issued_at=now,
-            client=hashes.client(caller.issuer, caller.tenant),
+            client=client,
             patient=patient,
             user=user,
         )
-        for assessment, card in zip(shown, made, strict=True)
+        for a, card in zip(shown, made, strict=True)
     ]
     if issued:
         service.store.record_cards(issued)
