@@ -27,16 +27,18 @@ def rests_blueprint(service: Service, patients: Sequence[str], user: str, *, url
     """
     pages = Blueprint("demo_rests", __name__, url_prefix=url_prefix)
     hashes = service.pseudonyms
+    viewer = hashes.user("", None, user)
 
     @pages.post("/rests")
     def rests() -> Response:
         patient, now = _patient(), service.now()
         if patient is None:
             raise InputError("Send the id of a patient.", expression="patient")
-        history = service.store.history(hashes.patient("", None, patient), now - timedelta(days=HISTORY_DAYS))
+        since = now - timedelta(days=HISTORY_DAYS)
+        history = service.store.history(hashes.patient("", None, patient), since, user=viewer)
         # The demo rests no card for its views, so that no verdict needs to be known here.
         known = dict.fromkeys(service.trials, "")
-        found = resting(history, known, user=hashes.user("", None, user), now=now, views=0, view_days=0)
+        found = resting(history, known, user=viewer, now=now, views=0, view_days=0)
         return json_response([_told(rest) for rest in found.values()])
 
     @pages.post("/rests/end")

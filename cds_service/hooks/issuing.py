@@ -56,20 +56,21 @@ def issue(
         encounter_id=hook.encounter_id,
         base_url=service.base(),
     )
+    client = hashes.client(caller.issuer, caller.tenant)
     issued = [
         IssuedCard(
             uuid=card["uuid"],
             service=service_id,
-            trial=assessment.trial.id,
-            version=assessment.trial.version,
-            status=assessment.status,
-            verdict=verdicts[assessment.trial.id],
+            trial=a.trial.id,
+            version=a.trial.version,
+            status=a.status,
+            verdict=verdicts[a.trial.id],
             issued_at=now,
-            client=hashes.client(caller.issuer, caller.tenant),
+            client=client,
             patient=patient,
             user=user,
         )
-        for assessment, card in zip(shown, made, strict=True)
+        for a, card in zip(shown, made, strict=True)
     ]
     if issued:
         with phase("store"):

@@ -36,7 +36,7 @@ class Memory:
         self.issued: list[IssuedCard] = []
         self.asked: list[tuple[str, datetime]] = []
 
-    def history(self, patient: str, since: datetime) -> list[Shown]:
+    def history(self, patient: str, since: datetime, *, user: str) -> list[Shown]:
         self.asked.append((patient, since))
         return self.shown
 
@@ -51,7 +51,7 @@ class Away(Memory):
         super().__init__()
         self.reading = reading
 
-    def history(self, patient: str, since: datetime) -> list[Shown]:
+    def history(self, patient: str, since: datetime, *, user: str) -> list[Shown]:
         if self.reading:
             raise RetryLaterError("The database does not answer.")
         return []

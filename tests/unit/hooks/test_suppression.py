@@ -196,6 +196,12 @@ def test_after_the_rest_the_card_is_shown_as_often_again() -> None:
 def test_views_of_calls_under_way_together_neither_lengthen_the_rest_nor_escape_it() -> None:
     together = [*seen(5), shown(LAST), shown(LAST + SECOND)]
     assert rest(*together, now=LAST + MINUTE) == Rest("t", VIEWS, LAST + 14 * DAY)
+    assert rest(*seen(5), now=LAST + MINUTE, views=1) == Rest("t", VIEWS, T0 + 14 * DAY)
+
+
+def test_a_view_at_the_end_of_a_rest_counts_towards_the_next() -> None:
+    again = T0 + 14 * DAY
+    assert rest(shown(T0), shown(again), now=again + MINUTE, views=1) == Rest("t", VIEWS, again + 14 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +219,8 @@ def test_views_of_calls_under_way_together_neither_lengthen_the_rest_nor_escape_
                      id="a reason not ours is an answer too"),
         pytest.param([*seen(5)[:2], shown(T0 + 2 * MINUTE, accepted(T0 - DAY)), *seen(5)[3:]],
                      id="an answer dated before its card by a wrong clock"),
+        pytest.param([shown(T0, accepted(T0 - DAY)), *seen(5)[1:]], id="the card that was so answered is none"),
+        pytest.param([shown(T0, accepted(T0)), *seen(5)[1:]], id="nor is one answered at once"),
     ],
 )  # fmt: skip
 def test_what_is_no_fifth_silent_view_in_a_row(history: list[Shown]) -> None:
