@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from functools import partial
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -18,12 +20,12 @@ from flask import Blueprint, Flask, Response, request
 
 from cds_service import __version__
 from cds_service.eligibility.catalog import SiteTrial
-from cds_service.errors import ConfigurationError
+from cds_service.errors import ConfigurationError, RetryLaterError
 from cds_service.hooks.auth import Client
 from cds_service.hooks.cards import CardOptions
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.jwk import BadKeys
-from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys
+from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys, fetch_jwk_set
 from cds_service.hooks.local import ONLY_THIS_MACHINE, local_only
 from cds_service.hooks.orders import order_set
 from cds_service.hooks.pages import pages_blueprint
@@ -36,7 +38,7 @@ from cds_service.records.addresses import is_loopback
 from cds_service.records.fhir_transport import Transport
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
-from cds_service.storage import Store
+from cds_service.storage import Pseudonyms, Retention, Store
 
 # Browser clients may use these; /assessments is for servers.
 _CORS_PATHS: Final = ("/cds-services", "/trials/", "/openapi.json", "/healthz", "/readyz")
@@ -52,7 +54,6 @@ _NOT_YET: Final = (
     "audit.sink",
     "limits.requests_per_minute",
     "cards.rest_after_views",
-    "feedback.retention_days",
 )
 
 
@@ -80,6 +81,7 @@ def create_app(
     register_problems(app, write)
     if not service.clients:
         app.before_request(lambda: local_only(request))
+    app.before_request(_retention(service.store, settings.feedback.retention_days))
     app.after_request(_headers)
     app.register_blueprint(hooks_blueprint(service))
     app.register_blueprint(pages_blueprint(service))
@@ -128,7 +130,7 @@ def join(
             for trial_id, trial in trials.items()
         },
         transport=Transport(ca_file=settings.service.ca_file),
-        store=Store(settings.service.database_url),
+        store=_store(settings, log),
         log=log,
         today=today(settings),
         cards=CardOptions(
@@ -136,7 +138,7 @@ def join(
             max_cards=settings.cards.max_cards,
             fixed_date=settings.service.as_of is not None,
         ),
-        clients=tuple(_client(client, log) for client in settings.clients),
+        clients=tuple(_client(client, settings.service.ca_file, log) for client in settings.clients),
         version=__version__,
         base_url=base.rstrip("/") if base else None,
         full_prefetch=settings.service.prefetch == "full",
@@ -178,18 +180,39 @@ def observation_codes(screener: Screener) -> tuple[str, ...]:
     return tuple(sorted(codes))
 
 
+def _store(settings: Settings, log: Log) -> Store:
+    """The database, and the certainty that its hashes are made with the configured key."""
+    store = Store(settings.service.database_url, report=lambda kind: log("database-failed", problem=kind))
+    store.hold_key(Pseudonyms.load(settings.feedback.pseudonym_key_file).check())
+    return store
+
+
+def _retention(store: Store, days: int) -> Callable[[], None]:
+    """Deletes what is too old now; and what each request calls, so that its process goes on with it hourly."""
+    retention = Retention(store, days)
+    try:
+        retention.apply()
+    except RetryLaterError:
+        raise ConfigurationError(
+            "service.database_url: the database does not answer; try again when it does."
+        ) from None
+    # Whoever serves forks from here: with no connection open.
+    store.release()
+    return retention.begin
+
+
 def today(settings: Settings) -> Callable[[], date]:
     """The day of an assessment: the fixed one, or today at the site."""
     fixed, zone = settings.service.as_of, ZoneInfo(settings.service.timezone)
     return lambda: fixed or datetime.now(zone).date()
 
 
-def _client(client: ClientSettings, log: Log) -> Client:
+def _client(client: ClientSettings, ca_file: Path | None, log: Log) -> Client:
     published = (client.jwks_url,) if client.jwks_url else ()
     return Client(
         client.name,
         client.issuer,
-        _keys(client, log),
+        _keys(client, ca_file, log),
         (*published, *client.jku),
         client.tenants,
         client.audiences,
@@ -199,7 +222,7 @@ def _client(client: ClientSettings, log: Log) -> Client:
     )
 
 
-def _keys(client: ClientSettings, log: Log) -> Keys:
+def _keys(client: ClientSettings, ca_file: Path | None, log: Log) -> Keys:
     """The client's keys, from its file or its address. What goes wrong with them later goes to the log."""
 
     def report(problem: str) -> None:
@@ -215,7 +238,7 @@ def _keys(client: ClientSettings, log: Log) -> Keys:
             f"clients ({client.name}): jwks_url must be https (http only on this machine): "
             "whoever can change the keys on their way can sign as this client."
         )
-    return PublishedKeys(client.jwks_url, report)
+    return PublishedKeys(client.jwks_url, report, fetch=partial(fetch_jwk_set, ca_file=ca_file))
 
 
 def secure(url: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from tests.support import hapi, translator
+from tests.support import hapi, postgresql, translator
 from tests.support.absent import Absent
 
 # Beginning of a test's id → why it may skip even in CI.
@@ -45,6 +45,16 @@ def hapi_url() -> Iterator[str]:
     try:
         with hapi.running() as url:
             yield url
+    except Absent as absent:
+        pytest.skip(str(absent))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server of this process of the tests; each test takes a database of its own from it."""
+    try:
+        with postgresql.running() as server:
+            yield server
     except Absent as absent:
         pytest.skip(str(absent))
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cds_service import __version__
-from cds_service.cli import assessing, ends, serving, trials
+from cds_service.cli import assessing, doctor, ends, feedback, serving, trials
 from cds_service.errors import CdsServiceError
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ app = typer.Typer(
 app.command("assess")(assessing.assess)
 app.command("serve")(serving.serve)
 app.command("demo")(serving.demo)
+app.command("doctor")(doctor.doctor)
 app.add_typer(trials.app, name="trial")
+app.add_typer(feedback.app, name="feedback")
 
 
 def _show_version(wanted: bool) -> None:

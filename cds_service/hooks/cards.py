@@ -16,11 +16,11 @@ from cds_service.eligibility.assessment import ELIGIBLE, EXCLUDED, Assessment
 from cds_service.eligibility.verdict import UNKNOWN
 from cds_service.hooks.card_text import detail, rows, summary
 from cds_service.hooks.orders import OrderSet, Subject, suggestions
-from cds_service.terminology.systems import CANONICAL
+from cds_service.terminology.systems import OVERRIDE_REASON
 
 EXTENSION: Final = "org.cds-service.assessment"
 REGISTRY_SYSTEM: Final = "http://clinicaltrials.gov"
-OVERRIDE_SYSTEM: Final = f"{CANONICAL}/CodeSystem/override-reason"
+OVERRIDE_SYSTEM: Final = OVERRIDE_REASON
 OVERRIDE_REASONS: Final[Mapping[str, str]] = {
     "no-time": "No time now",
     "known-ineligible": "Known to be ineligible",

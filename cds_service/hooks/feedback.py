@@ -14,26 +14,27 @@ from typing import Any, Final
 import orjson
 
 from cds_service.errors import InputError
+from cds_service.storage import ACCEPTED, OVERRIDDEN, Feedback
 
-OUTCOMES: Final = ("accepted", "overridden")
+OUTCOMES: Final = (ACCEPTED, OVERRIDDEN)
 MAX_ENTRIES: Final = 1000
 # RFC 3339 section 5.6, in UTC as the specification of feedback asks.
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]00:00)")
 _LONGEST: Final = 512
 
 
-def parse_feedback(body: Any, service: str) -> list[dict[str, Any]]:
-    """The rows to store for a feedback body of `service`. Raises InputError."""
+def parse_feedback(body: Any, service: str, received_at: datetime | None = None) -> list[Feedback]:
+    """What to store of a feedback body of `service`. Raises InputError. `received_at`: default: now."""
     entries = body.get("feedback") if isinstance(body, dict) else None
     if not isinstance(entries, list) or not entries:
         raise InputError('The body must be {"feedback": […]} with at least one entry.', expression="feedback")
     if len(entries) > MAX_ENTRIES:
         raise InputError(f"Send at most {MAX_ENTRIES} entries at once.", expression="feedback")
-    received_at = datetime.now(UTC)
-    return [_row(entry, f"feedback[{n}]", service, received_at) for n, entry in enumerate(entries)]
+    moment = received_at or datetime.now(UTC)
+    return [_row(entry, f"feedback[{n}]", service, moment) for n, entry in enumerate(entries)]
 
 
-def _row(entry: Any, place: str, service: str, received_at: datetime) -> dict[str, Any]:
+def _row(entry: Any, place: str, service: str, received_at: datetime) -> Feedback:
     if not isinstance(entry, dict):
         raise InputError(f"{place} must be an object.", expression=place)
     card = _text(entry, "card", place, "the uuid of the card", longest=128)
@@ -41,18 +42,22 @@ def _row(entry: Any, place: str, service: str, received_at: datetime) -> dict[st
     if outcome not in OUTCOMES:
         raise InputError(f"{place}.outcome must be {' or '.join(OUTCOMES)}.", expression=f"{place}.outcome")
     moment = _moment(entry, place)
-    row: dict[str, Any] = {
-        "service": service,
-        "card": card,
-        "outcome": outcome,
-        "outcome_timestamp": moment,
-        "accepted_suggestions": _accepted(entry, place, outcome),
-        **_override(entry, place),
-        "received_at": received_at,
-    }
+    accepted = _accepted(entry, place, outcome)
+    system, code, commented = _override(entry, place)
     # The same feedback sent again is the same row: retries of a client are no second opinion.
-    same = [service, card, outcome, moment.isoformat(), row["accepted_suggestions"], row["override_code"]]
-    return {"id": hashlib.sha256(orjson.dumps(same)).hexdigest(), **row}
+    same = [service, card, outcome, moment.isoformat(), accepted, code]
+    return Feedback(
+        id=hashlib.sha256(orjson.dumps(same)).hexdigest(),
+        service=service,
+        card=card,
+        outcome=outcome,
+        outcome_timestamp=moment,
+        received_at=received_at,
+        accepted_suggestions=accepted,
+        override_system=system,
+        override_code=code,
+        user_comment=commented,
+    )
 
 
 def _moment(entry: dict[str, Any], place: str) -> datetime:
@@ -88,33 +93,31 @@ def _accepted(entry: dict[str, Any], place: str, outcome: str) -> str | None:
     return orjson.dumps(ids).decode()
 
 
-def _override(entry: dict[str, Any], place: str) -> dict[str, str | None]:
-    found: dict[str, str | None] = {"override_system": None, "override_code": None, "user_comment": None}
+def _override(entry: dict[str, Any], place: str) -> tuple[str | None, str | None, bool]:
+    """System and code of the reason, and whether there was a comment."""
     override = entry.get("overrideReason")
     if override is None:
-        return found
+        return None, None, False
     where = f"{place}.overrideReason"
     if not isinstance(override, dict):
         raise InputError(f"{where} must be an object.", expression=where)
+    system = code = None
     reason = override.get("reason")
     if reason is not None:
         if not isinstance(reason, dict):
             raise InputError(f"{where}.reason must be a Coding.", expression=f"{where}.reason")
-        found["override_code"] = _text(
-            reason, "code", f"{where}.reason", "the code of the reason", longest=128
-        )
+        code = _text(reason, "code", f"{where}.reason", "the code of the reason", longest=128)
         if reason.get("system") is not None:
-            found["override_system"] = _text(reason, "system", f"{where}.reason", "its code system")
+            system = _text(reason, "system", f"{where}.reason", "its code system")
     comment = override.get("userComment")
-    if comment is not None:
-        if not isinstance(comment, str):
-            raise InputError(f"{where}.userComment must be a text.", expression=f"{where}.userComment")
-        found["user_comment"] = "given" if comment else None
-    return found
+    if comment is not None and not isinstance(comment, str):
+        raise InputError(f"{where}.userComment must be a text.", expression=f"{where}.userComment")
+    return system, code, bool(comment)
 
 
 def _text(holder: dict[str, Any], key: str, place: str, wanted: str, longest: int = _LONGEST) -> str:
     value = holder.get(key)
-    if not isinstance(value, str) or not value or len(value) > longest:
+    # No database keeps a NUL in a text, and no uuid or code has one.
+    if not isinstance(value, str) or not value or len(value) > longest or "\0" in value:
         raise InputError(f"{place}.{key} must be a text: {wanted}.", expression=f"{place}.{key}")
     return value

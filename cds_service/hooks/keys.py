@@ -133,12 +133,12 @@ class PublishedKeys:
         url: str,
         report: Report,
         *,
-        fetch: Fetch | None = None,
+        fetch: Fetch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._report = report
-        self._fetch = fetch or fetch_jwk_set
+        self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
         self._held = _Held()
@@ -199,16 +199,17 @@ class PublishedKeys:
             fetching.done.set()
 
 
-def fetch_jwk_set(url: str) -> Fetched:
-    """What the server of a client's keys answers: no redirect is followed, no proxy, cookie or credential used.
+def fetch_jwk_set(url: str, *, ca_file: Path | None = None) -> Fetched:
+    """What the server of a client's keys answers: no redirect is followed, no proxy, cookie or credential used. The
+    address is the operator's own choice and may be a private one; the certificate must be good (`ca_file`: as for
+    FHIR servers).
 
     Raises BadKeys.
     """
     until = time.monotonic() + FETCH_SECONDS
     try:
-        # The operator chose this server: it may have any address.
-        with session(ANYWHERE) as asking:
-            answer = asking.get(
+        with session(ANYWHERE, ca_file=ca_file) as once:
+            answer = once.get(
                 url,
                 headers={"Accept": "application/jwk-set+json, application/json"},
                 timeout=FETCH_SECONDS,

@@ -6,7 +6,7 @@ Nothing here does I/O except the gathering of a patient's data, which is bounded
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final, Protocol
@@ -32,6 +32,11 @@ from cds_service.records.record import PatientRecord
 from cds_service.storage import Store
 
 ALL_TRIALS: Final = "trial-eligibility"
+
+
+def service_ids(trials: Iterable[str]) -> list[str]:
+    """The ids of the CDS services of these trials: one a trial, and one for all."""
+    return [*(f"trial-{trial}" for trial in trials), ALL_TRIALS]
 
 
 class Screening(Protocol):
@@ -79,7 +84,7 @@ class Service:
 
     def service_ids(self) -> list[str]:
         """The ids of the CDS services: one a trial, and one for all."""
-        return [*(f"trial-{trial}" for trial in self.trials), ALL_TRIALS]
+        return service_ids(self.trials)
 
     def trials_of(self, service_id: str) -> tuple[str, ...]:
         """The trials that a service answers for. Raises NotFoundError."""

@@ -1,147 +1,237 @@
-"""What the service keeps: feedback on cards and the ids of tokens already used. No patient, user or card
-text.
+"""The store behind one database URL. Each call is one transaction.
 
-Built on SQLAlchemy Core: SQLite by default, another database by URL. Each write is one transaction.
-Error policy: a database that can't be opened raises ConfigurationError at the start; later failures are
-errors of the request (500), never a silent loss.
+Error policy: a database that can't be opened raises ConfigurationError at the start. One that does not answer later,
+in whatever way, raises RetryLaterError, so that nothing is shown that could not be recorded and no feedback is
+acknowledged that could not be stored; `report` is told the kind of failure, never its words, which may hold values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import (
-    Column,
-    DateTime,
-    Index,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-)
-from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, StaticPool
+from sqlalchemy import Column, Connection, Table, delete, insert, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from cds_service.errors import ConfigurationError
+from cds_service.errors import ConfigurationError, RetryLaterError
+from cds_service.storage import answering, cards
+from cds_service.storage.engine import DURABLE, WRITES, in_memory, insert_into, open_engine
+from cds_service.storage.records import Deleted, Feedback, IssuedCard, Shown, StoredFeedback
+from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS, prepare, token_hash
 
-METADATA: Final = MetaData()
-FEEDBACK: Final = Table(
-    "feedback",
-    METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("service", String(128), nullable=False),
-    Column("card", String(128), nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("outcome_timestamp", DateTime(timezone=True), nullable=False),
-    Column("accepted_suggestions", String(4000)),
-    Column("override_system", String(512)),
-    Column("override_code", String(128)),
-    # Only whether there was a comment: its words may name a patient.
-    Column("user_comment", String(8)),
-    Column("received_at", DateTime(timezone=True), nullable=False),
-    Index("feedback_card", "card"),
-)
-TOKENS: Final = Table(
-    "seen_tokens",
-    METADATA,
-    Column("issuer", String(512), primary_key=True),
-    Column("jti", String(512), primary_key=True),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
-)
+SECONDS: Final = 5.0
+# Rows deleted in one transaction: other writers wait for no more than these.
+_BATCH: Final = 500
+# Seconds between two such transactions, so that a call that waits gets its turn.
+_PAUSE: Final = 0.002
 
 
 class Store:
-    """The database behind one URL; safe to share between threads."""
+    """The database behind one URL; safe to share between threads, and by processes that fork from this one.
 
-    def __init__(self, url: str) -> None:
+    seconds: the longest wait for a connection, a lock or an answer.
+    """
+
+    def __init__(
+        self, url: str, *, seconds: float = SECONDS, report: Callable[[str], None] | None = None
+    ) -> None:
+        self._engine = open_engine(url, seconds)
+        self._seconds = seconds
+        self._report = report
+        # SQLite has one writer: threads wait for each other here, which wakes them at once, and not by trying again.
+        self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        self.closed: Final = threading.Event()
         try:
-            self.engine: Engine = _engine(url)
-            METADATA.create_all(self.engine)
-            if not isinstance(self.engine.pool, StaticPool):
-                # Connections opened here must not be shared by the workers that fork from this process.
-                self.engine.dispose()
-        except (SQLAlchemyError, ImportError):
+            with self._writing(durable=True) as connection:
+                prepare(connection)
+        except RetryLaterError:
             raise ConfigurationError(
                 "service.database_url: the database can't be opened; check the URL, its driver and the permissions."
             ) from None
+        finally:
+            self.release()
 
     def ready(self) -> bool:
         """Whether the database answers."""
         try:
-            with self.engine.connect() as connection:
+            with self._reading() as connection:
                 connection.execute(select(1))
-        except SQLAlchemyError:
+        except RetryLaterError:
             return False
         return True
 
-    def add_feedback(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Stores rows of FEEDBACK in one transaction and says how many were new; one known by its id is kept
-        as it is.
-        """
-        try:
-            return self._add_new(rows)
-        except (
-            IntegrityError
-        ):  # the same feedback came at the same time: what the other call stored is known now
-            return self._add_new(rows)
+    def record_cards(self, issued: Sequence[IssuedCard]) -> None:
+        """Records cards, all or none, before they are shown. Raises RetryLaterError."""
+        if not issued:
+            return
+        with self._writing() as connection:
+            cards.record(connection, issued)
 
-    def _add_new(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        by_id = {row["id"]: row for row in rows}
-        with self.engine.begin() as connection:
-            known = set(
-                connection.scalars(select(FEEDBACK.c.id).where(FEEDBACK.c.id.in_(by_id))) if by_id else ()
+    def history(self, patient: str, since: datetime) -> list[Shown]:
+        """The cards issued for the patient (its hash) since then, and those of standing refusals whatever their age,
+        oldest first, each with its answers. Raises RetryLaterError.
+        """
+        with self._reading() as connection:
+            return cards.history(connection, patient, since)
+
+    def add_feedback(self, rows: Sequence[Feedback], *, client: str = "") -> int:
+        """Stores the rows of `parse_feedback` in one transaction and says how many were new; one known by its id is
+        kept as it is. Linked to its card only where that was issued to this client (its hash) by this service.
+
+        What is stored is on the disk when this returns. Raises RetryLaterError.
+        """
+        if not rows:
+            return 0
+        with self._writing(durable=True) as connection:
+            return answering.add(connection, rows, client)
+
+    def revoke(self, patient: str, trial: str | None, now: datetime) -> int:
+        """Ends the standing refusals of the patient, of one trial or of all, and says how many there were."""
+        with self._writing(durable=True) as connection:
+            return answering.revoke(connection, patient, trial, now)
+
+    def erase_patient(self, patient: str) -> Deleted:
+        """Deletes all that is stored of the patient: cards, the feedback on them, standing refusals."""
+        counts = {}
+        with self._writing(durable=True) as connection:
+            # Feedback last: whoever is storing some holds its card until it is there to be deleted.
+            for name, table in (("cards", CARDS), ("refusals", REFUSALS), ("feedback", FEEDBACK)):
+                counts[name] = connection.execute(delete(table).where(table.c.patient == patient)).rowcount
+        self._shorten_log()
+        return Deleted(**counts)
+
+    def retain(self, before: datetime) -> Deleted:
+        """Deletes the cards issued and the feedback received before then; standing refusals stay."""
+        return Deleted(
+            cards=self._delete_older(CARDS, CARDS.c.issued_at, before),
+            feedback=self._delete_older(FEEDBACK, FEEDBACK.c.received_at, before),
+        )
+
+    def feedback(self, since: datetime | None = None) -> Iterator[StoredFeedback]:
+        """The stored feedback, received since then, oldest first."""
+        asked = select(FEEDBACK).order_by(FEEDBACK.c.received_at, FEEDBACK.c.id)
+        if since is not None:
+            asked = asked.where(FEEDBACK.c.received_at >= since)
+        with self._reading() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(asked).mappings()
+            yield from map(answering.stored_feedback, rows)
+
+    def issued(self) -> Iterator[tuple[str, str, datetime]]:
+        """Uuid, trial and time of each recorded card, oldest first."""
+        asked = select(CARDS.c.uuid, CARDS.c.trial, CARDS.c.issued_at).order_by(CARDS.c.issued_at)
+        with self._reading() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(asked)
+            yield from ((uuid, trial, issued_at) for uuid, trial, issued_at in rows)
+
+    def first_use(self, issuer: str, jti: str, expires_at: datetime, now: datetime) -> bool:
+        """Whether this token id of this issuer is used for the first time; remembers it until `expires_at`.
+
+        Raises RetryLaterError.
+        """
+        values = {"token": token_hash(issuer, jti), "expires_at": expires_at}
+        new = insert_into(TOKENS, self._engine.dialect).values(**values)
+        # One statement decides, so that of two that come at once only one is the first.
+        added = new.on_conflict_do_update(
+            index_elements=[TOKENS.c.token],
+            set_={TOKENS.c.expires_at: new.excluded.expires_at},
+            where=TOKENS.c.expires_at < now,
+        ).returning(TOKENS.c.token)
+        with self._writing() as connection:
+            return connection.scalar(added) is not None
+
+    def forget_tokens(self, now: datetime) -> int:
+        """Deletes the token ids that have expired, and says how many."""
+        return self._delete_older(TOKENS, TOKENS.c.expires_at, now)
+
+    def hold_key(self, check: str, *, remember: bool = True) -> None:
+        """Remembers by which key the hashes are made (`Pseudonyms.check`). Raises ConfigurationError where it was
+        another: with this one no card, no refusal and no patient to erase would be found again.
+        """
+        with self._writing(durable=True) as connection:
+            known = connection.scalar(select(ABOUT.c.value).where(ABOUT.c.name == "key"))
+            if known is None and remember:
+                connection.execute(insert(ABOUT).values(name="key", value=check))
+        if known not in (None, check):
+            raise ConfigurationError(
+                "feedback.pseudonym_key_file: the database was written with another key: name that key's file or"
+                " restore it; without it, begin with a new database (service.database_url)."
             )
-            new = [dict(row) for key, row in by_id.items() if key not in known]
-            if new:
-                connection.execute(insert(FEEDBACK), new)
-        return len(new)
 
-    def feedback(self) -> list[dict[str, Any]]:
-        """All stored feedback, oldest first."""
-        with self.engine.connect() as connection:
-            rows = connection.execute(select(FEEDBACK).order_by(FEEDBACK.c.received_at, FEEDBACK.c.id))
-            return [dict(row) for row in rows.mappings()]
-
-    def first_use(self, issuer: str, jti: str, expires_at: Any, now: Any) -> bool:
-        """Whether this token id of this issuer is used for the first time; remembers it until
-        `expires_at`.
-        """
-        try:
-            with self.engine.begin() as connection:
-                connection.execute(delete(TOKENS).where(TOKENS.c.expires_at < now))
-                connection.execute(insert(TOKENS).values(issuer=issuer, jti=jti, expires_at=expires_at))
-        except IntegrityError:
-            return False
-        return True
+    def release(self) -> None:
+        """Closes the connections that nobody uses now: those of this process are none of its forks'."""
+        if not in_memory(self._engine):
+            self._engine.dispose()
 
     def close(self) -> None:
         """Closes the connections."""
-        self.engine.dispose()
+        self.closed.set()
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._answering(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        engine = self._engine.execution_options(**{WRITES: True, DURABLE: durable})
+        with self._answering(), self._my_turn(), engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=self._seconds):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Makes every failure of the database one error."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            if self._report is not None:
+                self._report(_kind(error))
+            raise RetryLaterError(
+                "The service's database does not answer: send the request again in a moment."
+            ) from None
+
+    def _delete_older(self, table: Table, column: Column[Any], before: datetime) -> int:
+        """Deletes in transactions so small that no call waits for long."""
+        (key,) = table.primary_key.columns
+        older = select(key).where(column < before).limit(_BATCH)
+        total = 0
+        while not self.closed.wait(_PAUSE):
+            with self._writing() as connection:
+                deleted = connection.execute(delete(table).where(key.in_(older.scalar_subquery()))).rowcount
+            total += deleted
+            if deleted < _BATCH:
+                break
+        return total
+
+    def _shorten_log(self) -> None:
+        """SQLite: brings what was deleted out of the write-ahead log as well, unless somebody reads just now."""
+        if self._turn is None or in_memory(self._engine):
+            return
+        with self._answering(), self._my_turn():
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
 
 
-def _engine(url: str) -> Engine:
-    """An engine that may be shared by threads and, because nothing stays open at the start, by forked workers."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    if parsed.database in (None, "", ":memory:"):
-        # One connection is one database here: all threads must share it.
-        return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-    engine = create_engine(url, poolclass=NullPool)
-    event.listen(engine, "connect", _for_many_readers)
-    return engine
-
-
-def _for_many_readers(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """SQLite: readers beside one writer, and a short wait instead of an error when two write at once."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA busy_timeout=5000")
-    cursor.close()
+def _kind(error: Exception) -> str:
+    """What failed, in the driver's and the server's terms, without their words."""
+    name = type(error).__name__
+    told = error.orig.args[0] if isinstance(error, DBAPIError) and error.orig and error.orig.args else None
+    return f"{name} {told['C']}" if isinstance(told, dict) and "C" in told else name

@@ -159,6 +159,7 @@ REFUSED: dict[str, Callable[[], str | None]] = {
     "a shared secret": lambda: token("x" * 64, "HS384"),
     "the public key as a shared secret": lambda: token(encoded(JWKS), "HS384"),
     "the alg none in other letters": lambda: raw_token('{"alg": "nOnE", "kid": "ec", "typ": "JWT"}'),
+    "the alg none with a signature": lambda: raw_token('{"alg": "none", "kid": "ec", "typ": "JWT"}'),
     "no alg": lambda: raw_token('{"kid": "ec", "typ": "JWT"}'),
     "an alg that is no text": lambda: raw_token('{"alg": ["ES384"], "kid": "ec", "typ": "JWT"}'),
     "no kid": lambda: raw_token('{"alg": "ES384", "typ": "JWT"}'),
@@ -255,6 +256,29 @@ def test_any_other_token_gets_a_bare_401(guarded: Make_client, name: str) -> Non
     assert log[-1]["event"] == "unauthorized"
     assert not bearer or bearer not in str(log)
     assert log[-1].get("client", "hospital-a") == "hospital-a"
+
+
+def test_all_refusals_look_the_same(guarded: Make_client) -> None:
+    client = guarded()
+    used = token()
+    assert call(client, used) == 200
+    seen = set()
+    for bearer in (
+        None,
+        "",
+        "x",
+        used,
+        token(OTHER_KEY),
+        token(iss="x"),
+        token(aud="x"),
+        token(tenant=5, jti=None),
+    ):
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        answer = client.post(SERVICE, data=b"{", headers=headers)
+        told = {name: value for name, value in answer.headers.items() if name != "X-Request-Id"}
+        seen.add((answer.status_code, answer.data, str(sorted(told.items()))))
+    assert len(seen) == 1
+    assert seen.pop()[:2] == (401, b"")
 
 
 def test_the_log_says_whose_token_it_claimed_to_be_and_which_check_failed(guarded: Make_client) -> None:

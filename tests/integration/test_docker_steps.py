@@ -68,14 +68,10 @@ def _healthy(port: str) -> bool:
         return False
 
 
-def _client(*arguments: str, environment: dict[str, str]) -> str:
+def _done(command: list[str], environment: dict[str, str], cwd: Path) -> str:
+    """What a command of the documented steps prints."""
     done = subprocess.run(
-        [sys.executable, str(DEMO / "demo_client.py"), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
+        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=250, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -87,22 +83,24 @@ def test_the_compose_steps_get_a_card(hapi_url: str, tmp_path: Path) -> None:
     environment = _environment(tmp_path, port, hapi_url)
     call = json.loads((DEMO / "patient-view.json").read_text(encoding="utf-8"))
     call["fhirServer"] = hapi_url
-    loaded = _client("load", environment=environment)
+    loaded = _done([sys.executable, str(DEMO / "load_patients.py")], environment, tmp_path)
     assert re.fullmatch(r"\d+ synthetic patients are on the FHIR server", loaded)
+    url = f"http://localhost:{port}/cds-services/trial-nct02917681"
+    token = ["cds-service", "doctor", "--token", "demo", "--audience", url]
     with _started(environment, tmp_path):
-        url = f"http://localhost:{port}/cds-services/trial-nct02917681"
         assert requests.post(url, json=call, timeout=60).status_code == 401
-        card = _card(url, call, _client("token", environment=environment))
+        card = _card(url, call, _done(token, environment, tmp_path))
         assert "ALS" in card["summary"]
         assert card["extension"]["org.cds-service.assessment"]["trial"] == "nct02917681"
-        token = _client("token", environment=environment)
+        bearer = _done(token, environment, tmp_path)
         other = {**call, "fhirServer": "http://127.0.0.1:9/fhir"}
-        assert _post(url, other, token).status_code == 403
-        assert _post(url, call, token).status_code == 401, "a token serves one call"
-    key = tmp_path / "demo-client.key.pem"
+        assert _post(url, other, bearer).status_code == 403
+        assert _post(url, call, bearer).status_code == 401, "a token serves one call"
+    key = tmp_path / "demo.key.pem"
     assert key.stat().st_mode & 0o777 == 0o600
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix in (".pem", ".toml")}
-    _client("init", environment=environment)
+    with _started(environment, tmp_path):
+        pass
     assert {name: (tmp_path / name).read_bytes() for name in made} == made, "a second start keeps the key"
 
 

@@ -445,7 +445,7 @@ def test_an_interrupt_ends_quietly(bundle_file: str, monkeypatch: pytest.MonkeyP
 def test_version_and_help_end_with_0(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     out, _ = _ends(["--version"], 0, capsysbinary)
     assert out.startswith("cds-service ")
-    for command in ([], ["assess"], ["serve"], ["demo"], ["trial"], ["trial", "translate"]):
+    for command in ([], ["assess"], ["serve"], ["demo"], ["doctor"], ["trial"], ["trial", "translate"]):
         out, _ = _ends([*command, "--help"], 0, capsysbinary)
         assert "--help" in out
 

@@ -10,7 +10,7 @@ import pytest
 
 from cds_service.errors import ConfigurationError, InputError
 from cds_service.hooks.feedback import parse_feedback
-from cds_service.storage import Store
+from cds_service.storage import Feedback, Store
 
 CARD = "4e0a3a1e-3283-4575-ab82-028d55fe2719"
 WHEN = "2026-06-15T10:00:00Z"
@@ -34,7 +34,7 @@ OVERRIDDEN = {
 }
 
 
-def rows(*entries: Any) -> list[dict[str, Any]]:
+def rows(*entries: Any) -> list[Feedback]:
     return parse_feedback({"feedback": list(entries)}, "trial-x")
 
 
@@ -42,21 +42,21 @@ def test_what_is_stored_of_an_accepted_card() -> None:
     store = Store("sqlite://")
     assert store.add_feedback(rows(ACCEPTED)) == 1
     (row,) = store.feedback()
-    assert row["service"] == "trial-x"
-    assert row["card"] == CARD
-    assert row["outcome"] == "accepted"
-    assert row["outcome_timestamp"].isoformat().startswith("2026-06-15T10:00:00")
-    assert "e56e1945" in row["accepted_suggestions"]
-    assert row["received_at"] is not None
+    assert row.service == "trial-x"
+    assert row.card == CARD
+    assert row.outcome == "accepted"
+    assert row.outcome_timestamp.isoformat().startswith("2026-06-15T10:00:00")
+    assert "e56e1945" in row.accepted_suggestions
+    assert row.received_at is not None
 
 
 def test_an_override_keeps_its_reason_and_not_its_comment() -> None:
     store = Store("sqlite://")
     store.add_feedback(rows(OVERRIDDEN))
     (row,) = store.feedback()
-    assert row["override_code"] == "patient-declined"
-    assert row["override_system"].endswith("override-reason")
-    assert row["user_comment"] == "given"
+    assert row.override_code == "patient-declined"
+    assert row.override_system.endswith("override-reason")
+    assert row.user_comment is True
     assert "canary" not in str(row)
 
 
@@ -65,7 +65,7 @@ def test_batches_and_repeats_are_accepted_and_kept_once() -> None:
     other = {**ACCEPTED, "card": str(uuid4())}
     assert store.add_feedback(rows(ACCEPTED, other, ACCEPTED)) == 2
     assert store.add_feedback(rows(ACCEPTED, OVERRIDDEN)) == 1
-    assert len(store.feedback()) == 3
+    assert len(list(store.feedback())) == 3
 
 
 def test_the_same_feedback_sent_at_once_is_stored_once(tmp_path: Any) -> None:
@@ -73,7 +73,7 @@ def test_the_same_feedback_sent_at_once_is_stored_once(tmp_path: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda _: store.add_feedback(rows(ACCEPTED)), range(40)))
     assert sum(added) == 1
-    assert len(store.feedback()) == 1
+    assert len(list(store.feedback())) == 1
 
 
 def test_feedback_survives_the_process(tmp_path: Any) -> None:
@@ -81,7 +81,7 @@ def test_feedback_survives_the_process(tmp_path: Any) -> None:
     first = Store(url)
     first.add_feedback(rows(ACCEPTED))
     first.close()
-    assert len(Store(url).feedback()) == 1
+    assert len(list(Store(url).feedback())) == 1
 
 
 NO_TIMES = (

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from ipaddress import ip_address
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds_service.hooks import keys as keys_module
 from cds_service.hooks.jwk import SET_BYTES, SET_KEYS, BadKeys, read_jwk_set
 from cds_service.hooks.keys import (
-    FETCH_SECONDS,
     PAUSE_SECONDS,
     STALE_SECONDS,
     Fetched,
@@ -35,6 +26,7 @@ from cds_service.hooks.keys import (
     fetch_jwk_set,
 )
 from cds_service.hooks.strict_json import strict_json
+from tests.support.certificates import authority
 from tests.support.client_keys import ec_key, jwk_of, jwk_set, rsa_key
 from tests.unit.records_io.scripted_server import Answer, serving
 
@@ -364,8 +356,9 @@ def test_many_calls_at_once_make_one_fetch(published: Published) -> None:
 
 
 def test_a_fetch_that_does_not_end_holds_few_calls_and_none_for_long(
-    published: Published, clock: Clock
+    published: Published, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keys_module, "FETCH_SECONDS", 50.0)
     publisher = Publisher(A)
     keys = published(publisher)
     keys.find("key-a")
@@ -377,8 +370,9 @@ def test_a_fetch_that_does_not_end_holds_few_calls_and_none_for_long(
     while keys._waiters._value:  # type: ignore[attr-defined]  # until all places are taken
         threading.Event().wait(0.001)
     assert keys.find("one-too-many") is None
+    assert all(thread.is_alive() for thread in waiting), "it did not wait for one of them"
     assert keys.find("key-a"), "a known key needs no fetch"
-    clock.now += FETCH_SECONDS
+    clock.now += 50.0
     assert keys.find("later") is None, "the time of this fetch is over: nobody waits for it any more"
     clock.now += PAUSE_SECONDS
     assert keys.find("much-later") is None
@@ -445,48 +439,13 @@ def test_nobody_there_is_a_failure_without_an_address_in_it() -> None:
         fetch_jwk_set("https://127.0.0.1:9/jwks")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    with tls_server(tmp_path) as address, pytest.raises(BadKeys, match="certificate"):
-        fetch_jwk_set(f"{address}/jwks")
-
-
-@contextmanager
-def tls_server(folder: Path) -> Iterator[str]:
-    """An https server on this machine whose certificate is signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-
-    class Quiet(HTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass
-
-    server = Quiet(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def test_a_certificate_must_be_signed_by_an_authority_that_is_trusted(tmp_path: Path) -> None:
+    own = authority(tmp_path)
+    with serving({JWKS: {"keys": []}}, tls=own.server("localhost")) as server:
+        url = server.base.replace("127.0.0.1", "localhost") + f"/{JWKS}"
+        assert fetch_jwk_set(url, ca_file=own.file).body
+        with pytest.raises(BadKeys, match="certificate"):
+            fetch_jwk_set(url)
+        with pytest.raises(BadKeys, match="certificate"):
+            fetch_jwk_set(f"{server.base}/{JWKS}", ca_file=own.file)
+        assert len(server.requests) == 1

@@ -1,0 +1,224 @@
+"""What `doctor` looks at, and what it found: of the site as a whole. Nothing is changed, made or taken over.
+
+Error policy: whatever can't be used is a check that failed, with what to do; no check ends another. Nothing secret is
+part of what is found: no key, token or password, and of a database's URL only its kind and place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, inspect, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_service.app import check_base_url, load_screener
+from cds_service.errors import AuthoringError, CdsServiceError, ConfigurationError
+from cds_service.hooks.service import ALL_TRIALS, service_ids
+from cds_service.settings import Settings
+from cds_service.storage import Pseudonyms, sqlite_file
+from cds_service.storage.engine import open_engine
+from cds_service.storage.schema import ABOUT, VERSION
+
+_DATABASE_SECONDS: Final = 5.0
+
+
+class State(StrEnum):
+    ok = "ok"
+    warning = "warning"
+    failed = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `found`: in words; `remedy`: what to do, where it is not well."""
+
+    subject: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def ok(subject: str, found: str) -> Check:
+    return Check(subject, State.ok, found)
+
+
+def warning(subject: str, found: str, remedy: str) -> Check:
+    return Check(subject, State.warning, found, remedy)
+
+
+def failed(subject: str, found: str, remedy: str) -> Check:
+    return Check(subject, State.failed, found, remedy)
+
+
+def of_error(subject: str, error: CdsServiceError) -> Check:
+    """An error of this package says itself what is wrong and, behind the last colon, what to do."""
+    found, _, remedy = str(error).rpartition(": ")
+    return failed(subject, found, remedy)
+
+
+def site_checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
+    """Of what all callers share, beside the trials. `offline`: without asking a database server."""
+    yield address_check(settings)
+    pseudonyms, check = key_check(settings.feedback.pseudonym_key_file)
+    yield database_check(settings.service.database_url, pseudonyms, offline=offline)
+    yield check
+    yield audit_check(settings)
+    if settings.service.metrics_token_file is not None:
+        yield secret_check("metrics token", settings.service.metrics_token_file)
+
+
+def trial_checks(settings: Settings) -> tuple[list[Check], list[str]]:
+    """Of the trials, the value sets behind them and what the site confirmed; and the ids of the CDS services."""
+    try:
+        screener = load_screener(settings)
+    except (AuthoringError, ConfigurationError) as error:
+        remedy = "correct what is named, then run `cds-service trial check`"
+        return [failed("trials", str(error), remedy)], [ALL_TRIALS]
+    trials = screener.catalog.trials
+    checks = [
+        ok("trials", ", ".join(f"{trial.id} {trial.version}" for trial in trials.values())),
+        ok("value sets", f"{len(screener.value_sets.names)}, all that the trials name among them"),
+    ]
+    checks += [
+        warning(
+            f"trial {trial.id}",
+            "the site has not confirmed that it recruits; each card says so and offers no referral",
+            f"set recruiting_confirmed under [trials.{trial.id}] to the day on which it was confirmed",
+        )
+        for trial in trials.values()
+        if trial.registry.recruiting_confirmed is None
+    ]
+    return checks, service_ids(trials)
+
+
+def address_check(settings: Settings) -> Check:
+    """Of the service's own address: what callers' tokens must name, and how it is reached."""
+    subject, base = "service address", settings.service.base_url
+    if not settings.clients:
+        return warning(
+            subject,
+            "no client is configured: only this machine is served, and whoever calls from it",
+            "configure [[clients]] to serve others; `cds-service doctor --new-client NAME` makes one to try",
+        )
+    if base is None:
+        return warning(
+            subject,
+            "service.base_url is not set: tokens must name the address that `serve` listens on, of this machine only",
+            "set service.base_url to the https address under which clients call",
+        )
+    try:
+        check_base_url(base)
+    except ConfigurationError as error:
+        return of_error(subject, error)
+    return ok(subject, base)
+
+
+def key_check(path: Path) -> tuple[Pseudonyms | None, Check]:
+    """Of the key of the pseudonyms, and the key itself where there is one."""
+    subject = "pseudonym key"
+    if not path.exists():
+        return None, to_be_made(subject, path)
+    try:
+        return Pseudonyms.load(path, make=False), ok(subject, f"{path}, of 32 bytes, which others can't read")
+    except ConfigurationError as error:
+        return None, of_error(subject, error)
+
+
+def database_check(url: str, pseudonyms: Pseudonyms | None, *, offline: bool) -> Check:
+    """Of the database: that it answers, of which version it is, and that the key is the one it was written with."""
+    subject, parsed = "database", make_url(url)
+    place = " ".join(str(part) for part in (parsed.get_backend_name(), parsed.host, parsed.database) if part)
+    file = sqlite_file(url)
+    if file is not None and not Path(file).exists():
+        return to_be_made(subject, Path(file))
+    if offline and parsed.get_backend_name() != "sqlite":
+        return ok(subject, f"{place}, not asked (--offline)")
+    try:
+        engine = open_engine(url, _DATABASE_SECONDS)
+    except ConfigurationError as error:
+        return of_error(subject, error)
+    try:
+        with engine.connect() as connection:
+            return _tables_check(subject, place, connection, pseudonyms)
+    except (SQLAlchemyError, OSError):
+        return failed(
+            subject,
+            f"{place} does not answer",
+            "check service.database_url, that it runs, and the permissions",
+        )
+    finally:
+        engine.dispose()
+
+
+def _tables_check(subject: str, place: str, connection: Connection, pseudonyms: Pseudonyms | None) -> Check:
+    if not inspect(connection).has_table(ABOUT.name):
+        return ok(
+            subject, f"{place} answers; `serve` makes the tables, or takes over those of an earlier version"
+        )
+    about: dict[str, str] = {row.name: row.value for row in connection.execute(select(ABOUT))}
+    version = about.get("schema", "")
+    if version.isdigit() and int(version) > VERSION:
+        return failed(
+            subject,
+            f"{place} was written by a later version of this service",
+            "upgrade the service, or name another database",
+        )
+    if pseudonyms is not None and about.get("key") not in (None, pseudonyms.check()):
+        return failed(
+            subject,
+            f"{place} was written with another pseudonym key",
+            "name that key's file under feedback.pseudonym_key_file, or restore it",
+        )
+    return ok(subject, f"{place} answers")
+
+
+def audit_check(settings: Settings) -> Check:
+    """Of where audit events go; whether a FHIR server takes them shows when the first is sent."""
+    subject, audit = "audit sink", settings.audit
+    if audit.sink is None:
+        return warning(
+            subject,
+            "accesses to patients' data are recorded nowhere",
+            "set audit.sink to file:<path>, or to a FHIR server that takes AuditEvents",
+        )
+    if not audit.sink.startswith("file:"):
+        if audit.token_file is None:
+            return ok(subject, f"{audit.sink}, without a token")
+        token = secret_check(subject, audit.token_file)
+        return ok(subject, f"{audit.sink}, {token.found}") if token.state is State.ok else token
+    path = Path(audit.sink.removeprefix("file:"))
+    if not path.exists():
+        return to_be_made(subject, path)
+    if not os.access(path, os.W_OK):
+        return failed(subject, f"{path} can't be written", "name a file that this user may write")
+    if path.is_file() and path.stat().st_mode & 0o007:
+        return failed(subject, f"everybody on this machine may open {path}", f"run `chmod o= {path}`")
+    return ok(subject, str(path))
+
+
+def secret_check(subject: str, path: Path) -> Check:
+    """Of a file that holds a token: there, with something in it, and not for everybody."""
+    try:
+        mode, empty = path.stat().st_mode, not path.read_bytes().strip()
+    except OSError:
+        return failed(subject, f"{path} can't be read", "name a file that this user may read")
+    if empty:
+        return failed(subject, f"{path} is empty", "put the token into it")
+    if mode & 0o007:
+        return failed(subject, f"everybody on this machine may open {path}", f"run `chmod o= {path}`")
+    return ok(subject, f"the token is in {path}")
+
+
+def to_be_made(subject: str, path: Path) -> Check:
+    """Of a file that the service makes on its first start."""
+    if os.access(path.parent, os.W_OK | os.X_OK):
+        return ok(subject, f"{path} is made on the first start")
+    return failed(
+        subject, f"{path} can't be made", "name a file in a folder that exists and that this user may write"
+    )
