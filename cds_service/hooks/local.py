@@ -58,8 +58,10 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?"
 
 def local_only(request: Request) -> Response | None:
     """The refusal of a request that does not come straight from this machine, or None."""
-    host = _HOST.fullmatch(request.headers.get("Host", "") or request.host)
-    forwarded = any(_is_forwarding(name.lower()) for name, _ in request.headers)
+    host = _HOST.fullmatch(request.headers.get("Host", ""))
+    # A whole URL as the request's target is how a proxy is asked; it stands above Host (RFC 9112 §3.2.2).
+    to_proxy = "://" in str(request.environ.get("RAW_URI", "")).partition("?")[0]
+    forwarded = to_proxy or any(_is_forwarding(name.lower()) for name, _ in request.headers)
     remote = request.remote_addr
     if host and is_loopback(host[1]) and not forwarded and (not remote or is_loopback(remote)):
         return None

@@ -61,6 +61,7 @@ FORWARDING = [
     "x-FORWARDED-for",
 ]
 ELSEWHERE = [
+    "",
     "cds.example.org",
     "localhost.evil.example",
     "evil.localhost",
@@ -110,6 +111,12 @@ def test_a_name_that_is_not_this_machines_is_refused(client: FlaskClient, host: 
     """A page whose name was made to lead here (DNS rebinding) still says its own name."""
     refused(client.get("/cds-services", environ_overrides={"HTTP_HOST": host}))
     refused(client.post(SERVICE, json=hook_request(), environ_overrides={"HTTP_HOST": host}))
+
+
+def test_a_request_with_a_url_as_its_target_is_refused(client: FlaskClient) -> None:
+    for target in ("http://evil.example/cds-services", "HTTP://localhost/cds-services"):
+        refused(client.get("/cds-services", environ_overrides={"RAW_URI": target}))
+    assert client.get("/cds-services", environ_overrides={"RAW_URI": "/x?y=http://z"}).status_code == 200
 
 
 @pytest.mark.parametrize("address", ["192.168.1.7", "10.0.0.1", "203.0.113.1", "fe80::1", "::ffff:10.0.0.1"])
