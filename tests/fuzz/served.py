@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,6 +205,3 @@ def is_outcome(headers: Mapping[str, str], body: bytes) -> bool:
         and all(len(issue["diagnostics"]) > 15 for issue in issues)
         and bool(issues)
     )
-
-
-Send = Callable[[bytes], requests.Response]
