@@ -21,10 +21,11 @@ HAPI := org.opencds.cqf:cqf-ruler-r4:0.4.0:war
 TRANSLATOR_POM := tests/support/translator/pom.xml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench load conformance checklist fuzz measures translator hapi reference tools clean
+.PHONY: help demo serve test check format bench load conformance checklist fuzz fuzz-http measures translator hapi \
+  reference tools clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.installed ## run the service with its sandbox EHR and patients on http://127.0.0.1:8000/
 	@$(BIN)/cds-service demo --port $(PORT)
@@ -63,6 +64,10 @@ measures: $(VENV)/.installed-test ## compare published measures (MEASURES=<folde
 
 fuzz: $(VENV)/.installed-test ## compare N random patients and N expressions with the reference engine (N=1000, SEED=0)
 	@$(BIN)/python -m tests.reference.fuzz --patients $(N) --expressions $(N) --seed $(SEED) $(FUZZ_ARGS)
+
+fuzz-http: $(VENV)/.installed-test ## send N times as many random requests as the tests do, other ones each time (N=10)
+	FUZZ_HTTP=$(if $(filter command,$(origin N)),$(N),10) \
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --timeout 0 $(PYTEST_ARGS) tests/fuzz
 
 tools: translator hapi reference ## fetch what the integration tests need: translator, HAPI (Java 17, Maven), reference engine (Node)
 

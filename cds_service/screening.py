@@ -110,8 +110,7 @@ class Screener:
         return AtRest(now=self._noon(as_of))
 
     def _noon(self, as_of: date) -> DateTime:
-        noon = datetime(as_of.year, as_of.month, as_of.day, 12, tzinfo=self.timezone)
-        return DateTime.parse(noon.isoformat(timespec="milliseconds"))
+        return DateTime.from_datetime(datetime(as_of.year, as_of.month, as_of.day, 12, tzinfo=self.timezone))
 
     def _stamp(self, loaded: LoadedTrial) -> dict[str, str]:
         """What an assessment rests on; `parameters` only where the site set some otherwise than the trial."""

@@ -13,6 +13,7 @@ from cds_service.eligibility.assessment import Assessment
 from cds_service.hooks.auth import Caller
 from cds_service.hooks.cards import cards, due, fingerprint
 from cds_service.hooks.messages import HookRequest
+from cds_service.hooks.observed import phase
 from cds_service.hooks.service import Service
 from cds_service.hooks.suppression import resting
 from cds_service.storage import IssuedCard
@@ -32,8 +33,11 @@ def issue(
     patient = hashes.patient(caller.issuer, caller.tenant, hook.patient_id)
     user = hashes.user(caller.issuer, caller.tenant, hook.user_id)
     verdicts = {a.trial.id: hashes.verdict(fingerprint(a)) for a in candidates}
+    since = now - timedelta(days=max(HISTORY_DAYS, options.rest_days))
+    with phase("store"):
+        history = service.store.history(patient, since, user=user)
     rests = resting(
-        service.store.history(patient, now - timedelta(days=max(HISTORY_DAYS, options.rest_days))),
+        history,
         verdicts,
         user=user,
         now=now,
@@ -41,7 +45,8 @@ def issue(
         view_days=options.rest_days,
     )
     for rest in rests.values():
-        service.log("card-rests", service=service_id, trial=rest.trial, reason=rest.reason)
+        service.meter.resting(rest.trial, rest.reason)
+        service.log("card-rests", trial=rest.trial, reason=rest.reason)
     shown = [a for a in candidates if a.trial.id not in rests][: options.max_cards]
     made = cards(
         shown,
@@ -67,5 +72,8 @@ def issue(
         for assessment, card in zip(shown, made, strict=True)
     ]
     if issued:
-        service.store.record_cards(issued)
+        with phase("store"):
+            service.store.record_cards(issued)
+    for card in issued:
+        service.meter.shown(card.trial)
     return made

@@ -64,7 +64,11 @@ def pages_blueprint(service: Service) -> Blueprint:
     @pages.get("/openapi.json")
     def description() -> Response:
         document = openapi(
-            service.base(), service.version, service.service_ids(), guarded=bool(service.clients)
+            service.base(),
+            service.version,
+            service.service_ids(),
+            list(service.trials),
+            guarded=bool(service.clients),
         )
         return Response(orjson.dumps(document), content_type="application/json")
 

@@ -15,7 +15,6 @@ from flask import Blueprint, Response
 from cds_service.eligibility.assessment import Assessment
 from cds_service.hooks.auditing import audited
 from cds_service.hooks.body import json_body, json_response
-from cds_service.hooks.cards import EXTENSION
 from cds_service.hooks.discovery import VERSIONS, discovery
 from cds_service.hooks.feedback import parse_feedback
 from cds_service.hooks.issuing import issue
@@ -60,8 +59,6 @@ def hooks_blueprint(service: Service) -> Blueprint:
             with phase("cards"):
                 cards = issue(service, service_id, caller, hook, assessments)
         tell(service, assessments)
-        for card in cards:
-            service.meter.shown(card["extension"][EXTENSION]["trial"])
         service.log(
             "call",
             cards=len(cards),

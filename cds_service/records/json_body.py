@@ -1,7 +1,7 @@
-"""JSON from outside, read with orjson and bounded in depth.
+"""JSON from outside, read with orjson and bounded in depth and in what it may take of memory.
 
-Error policy: InputError for what is no JSON, no UTF-8, or nested deeper than any real message; the text
-itself is never repeated in the message.
+Error policy: InputError for what is no JSON, no UTF-8, nested deeper than any real message, or made of little else
+than brackets; the text itself is never repeated in the message.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from cds_service.errors import InputError
 # orjson refuses to write what is nested deeper than this, which bounds every recursive reader behind it at a
 # small fraction of the cost of walking the message in Python.
 MAX_DEPTH: Final = 254
+# An object or list of two bytes takes up to a hundred times as much in memory. FHIR has one in 30 bytes or more; so
+# that many are let in whatever the length, and beyond it one in 16 bytes.
+MAX_BRACKETS: Final = 1_000_000
+BYTES_A_BRACKET: Final = 16
 
 
 def read_json(body: bytes) -> Any:
     """The JSON value of `body`. Raises InputError."""
+    if body.count(b"{") + body.count(b"[") > max(MAX_BRACKETS, len(body) // BYTES_A_BRACKET):
+        raise InputError("The JSON holds more objects and lists than any message of its length: send less.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -104,7 +104,10 @@ class Arriving:
         names = [name for name, _ in request.headers]
         if names.count("HOST") != 1 and (request.version >= (1, 1) or names.count("HOST") > 1):
             raise Refused(400)
-        codings = [value.strip().lower() for name, value in request.headers if name == "TRANSFER-ENCODING"]
+        # Blanks of HTTP alone: what Python takes for one besides, a proxy in front may not.
+        codings = [
+            value.strip(" \t").lower() for name, value in request.headers if name == "TRANSFER-ENCODING"
+        ]
         if codings not in ([], ["chunked"]):
             raise Refused(501)
         reader = request.body.reader

@@ -32,6 +32,8 @@ from cds_service.terminology.systems import (
 
 _NONE: frozenset[str] = frozenset()
 _CACHED_CODES = 50_000
+# System and code together; what is longer is no code of any set, and is not kept.
+_CACHED_LENGTH = 400
 
 
 @dataclass(slots=True)
@@ -64,8 +66,10 @@ class ValueSets:
         for file, resource in resources:
             self._add(file, resource)
         self._systems = tuple(sorted({system for system, _ in (*self._index.exact, *self._index.below)}))
+        listed = (*self._index.below, *self._index.not_below, *self._index.exact, *self._index.not_exact)
+        self._longest = max((len(key) for _, key in listed), default=0)
         # A bounded cache: codes come from requests.
-        self._lookup = lru_cache(maxsize=_CACHED_CODES)(self._find)
+        self._cached = lru_cache(maxsize=_CACHED_CODES)(self._find)
 
     def has_value_set(self, url: str) -> bool:
         """Whether the value set of this canonical URL (`|version` ignored) is known."""
@@ -88,6 +92,11 @@ class ValueSets:
     def versions(self) -> Mapping[str, str]:
         """Business version by set name."""
         return self._versions
+
+    def _lookup(self, system: str | None, code: str) -> frozenset[str]:
+        if len(code) + len(system or "") > _CACHED_LENGTH:
+            return self._find(system, code)
+        return self._cached(system, code)
 
     def sets_of(self, system: str | None, code: str) -> frozenset[str]:
         """The names of all sets that hold this code; empty without a system. Cached."""
@@ -130,7 +139,7 @@ class ValueSets:
             )
         found: set[str] = set()
         decided: set[str] = set()  # the longest prefix that says anything about a set decides for it
-        for length in range(len(key), 0, -1):
+        for length in range(min(len(key), self._longest), 0, -1):
             prefix = (system, key[:length])
             holds: Set[str] = index.below.get(prefix, _NONE)
             refuses: Set[str] = index.not_below.get(prefix, _NONE)

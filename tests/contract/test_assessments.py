@@ -39,6 +39,14 @@ def test_the_day_may_be_given(client: FlaskClient) -> None:
     assert found["status"] == "excluded"
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "0550-09-20", "1914-01-01", "1914-01-02", "9999-12-31"])
+def test_any_day_of_the_calendar_may_be_given(client: FlaskClient, day: str) -> None:
+    """Before there were zones, a site's offset had seconds in it."""
+    response = client.post(f"/assessments?asOf={day}", json=vignette_bundle("AV-01"))
+    assert response.status_code == 200
+    assert response.get_json()["asOf"] == day
+
+
 @pytest.mark.parametrize(
     "named",
     [

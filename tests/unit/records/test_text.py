@@ -20,6 +20,11 @@ def read(text: str) -> tuple[set[str], set[str]]:
     return set(matches.found), set(matches.negated)
 
 
+def test_reading_a_text_takes_time_in_proportion_to_its_length() -> None:
+    """A million words are read in a second or two; were each word to cost more than the one before, in an hour."""
+    assert read("é " * 1_000_000 + ALS) == ({"als"}, set())
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

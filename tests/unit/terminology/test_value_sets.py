@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
@@ -66,6 +67,20 @@ COMMITTED_MAPS = dict(committed("fhir_mappings", "concept_maps"))
 )
 def test_sets_of_a_code(system: str | None, code: str, names: set[str]) -> None:
     assert VALUE_SETS.sets_of(system, code) == names
+
+
+def test_an_endless_code_is_found_by_its_beginning_and_is_not_kept() -> None:
+    """Codes come from requests: neither time nor memory may grow with what somebody writes into one."""
+    for system, names in (
+        (systems.ICD10CM, {"AlsConfirmedDx", "AlsSymptomAllowList"}),
+        (systems.SNOMED, set()),
+    ):
+        code = "G12.21" + "x" * 1_000_000
+        held = sys.getrefcount(code)
+        assert VALUE_SETS.sets_of(system, code) == names
+        assert VALUE_SETS.silences(system, code) is bool(names)
+        assert not VALUE_SETS.in_value_set(None, code, value_set_url("HbvVaccine"))
+        assert sys.getrefcount(code) == held
 
 
 def test_a_set_is_asked_for_by_its_url_with_or_without_version() -> None:
