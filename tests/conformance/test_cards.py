@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +15,11 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from flask.testing import FlaskClient
 from markdown_it import MarkdownIt
 
-from cds_service.app import create_app
+from cds_service.app import load_screener
+from cds_service.screening import Screener
 from cds_service.settings import Settings, TrialSettings
 from tests.conformance.shapes import RESPONSE, empties, misfits
-from tests.contract.conftest import AS_OF, Make
+from tests.contract.conftest import Make, making_apps
 from tests.contract.hook_requests import (
     SERVICE,
     TRIAL,
@@ -42,25 +42,21 @@ PLAIN_TAGS = {"p", "ul", "li", "strong"}
 
 
 @pytest.fixture(scope="module")
-def answers(screener: Any) -> Iterator[dict[str, list[dict[str, Any]]]]:
+def answers(screener: Screener, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """The answers to every vignette, of a plain service and of one that shows everything."""
-    from tests.contract.conftest import make_app
-
-    maker = make_app.__wrapped__(screener)  # type: ignore[attr-defined]
-    make = next(maker)
     types = screener.needed_types(None)
     found: dict[str, list[dict[str, Any]]] = {}
-    for settings in ({}, EVERYTHING):
-        client = make(base_url="https://cds.example.org", **settings).test_client()
-        for name in VIGNETTES:
-            body = vignette_request(name, types)
-            body["context"]["encounterId"] = "enc-1"
-            response = client.post(SERVICE, json=body)
-            assert response.status_code == 200
-            assert response.mimetype == "application/json"
-            found.setdefault(name, []).append(response.get_json())
-    yield found
-    next(maker, None)
+    with making_apps(screener, tmp_path_factory.mktemp("answers")) as make:
+        for settings in ({}, EVERYTHING):
+            client = make(base_url="https://cds.example.org", **settings).test_client()
+            for name in VIGNETTES:
+                body = vignette_request(name, types)
+                body["context"]["encounterId"] = "enc-1"
+                response = client.post(SERVICE, json=body)
+                assert response.status_code == 200
+                assert response.mimetype == "application/json"
+                found.setdefault(name, []).append(response.get_json())
+    return found
 
 
 def cards_of(answers: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -146,7 +142,7 @@ def test_what_a_card_may_have_and_has(answers: dict[str, list[dict[str, Any]]]) 
 
 
 @pytest.mark.proves("checklist:32", "cds-hooks_2.0@80", "cds-hooks_2.0@118")
-def test_no_two_cards_or_suggestions_share_a_uuid(client: FlaskClient, screener: Any) -> None:
+def test_no_two_cards_or_suggestions_share_a_uuid(client: FlaskClient, screener: Screener) -> None:
     body = vignette_request("AV-08", screener.needed_types(None))
     seen = []
     for service in (SERVICE, SERVICE, "/cds-services/trial-eligibility"):
@@ -208,15 +204,12 @@ def test_a_suggestion_says_all_that_it_does(answers: dict[str, list[dict[str, An
 
 
 @pytest.mark.proves("checklist:34", "cds-hooks_2.0@128")
-def test_referral_is_suggested_where_recruitment_is_confirmed() -> None:
+def test_referral_is_suggested_where_recruitment_is_confirmed(tmp_path: Path) -> None:
     """The second suggestion of a card has the shape of the first."""
-    database = replace(Settings().service, database_url="sqlite://", as_of=AS_OF)
-    app = create_app(Settings(service=database, trials=CONFIRMED), log=lambda *_, **__: None)
-    service = app.extensions["cds_service"]
-    body = vignette_request("AV-08", service.screener.needed_types(None))
-    answer = app.test_client().post(SERVICE, json=body).get_json()
-    service.transport.close()
-    service.store.close()
+    confirmed = load_screener(Settings(trials=CONFIRMED))
+    body = vignette_request("AV-08", confirmed.needed_types(None))
+    with making_apps(confirmed, tmp_path) as make:
+        answer = make().test_client().post(SERVICE, json=body).get_json()
     assert misfits(answer, RESPONSE) == []
     assert empties(answer) == []
     assert len(answer["cards"][0]["suggestions"]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -37,10 +38,10 @@ def collecting(lines: list[dict[str, Any]]) -> Log:
     return log
 
 
-@pytest.fixture
-def make_app(screener: Screener, tmp_path: Path) -> Iterator[Make]:
-    """Makes an app; keyword arguments are `<table>__<key>` settings, `log` a list that collects what is logged, `now`
-    the clock. All apps of one test share one pseudonym key.
+@contextmanager
+def making_apps(screener: Screener, folder: Path) -> Iterator[Make]:
+    """Gives what makes apps until the block ends; keyword arguments are `<table>__<key>` settings, `log` a list that
+    collects what is logged, `now` the clock. All apps share one pseudonym key, in `folder`.
     """
     made: list[Flask] = []
 
@@ -49,7 +50,7 @@ def make_app(screener: Screener, tmp_path: Path) -> Iterator[Make]:
         given = {
             "service__as_of": AS_OF,
             "service__database_url": "sqlite://",
-            "feedback__pseudonym_key_file": tmp_path / "pseudonym.key",
+            "feedback__pseudonym_key_file": folder / "pseudonym.key",
             **changes,
         }
         base_url, sandbox = given.pop("base_url", None), given.pop("sandbox", ())
@@ -77,6 +78,13 @@ def make_app(screener: Screener, tmp_path: Path) -> Iterator[Make]:
         service.store.close()
         if service.audit is not None:
             service.audit.close()
+
+
+@pytest.fixture
+def make_app(screener: Screener, tmp_path: Path) -> Iterator[Make]:
+    """Makes an app as `making_apps` says."""
+    with making_apps(screener, tmp_path) as make:
+        yield make
 
 
 @pytest.fixture

@@ -10,13 +10,16 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.contract.conftest import Make
+from cds_service.app import load_screener
+from cds_service.settings import Settings
+from tests.contract.conftest import Make, making_apps
 from tests.contract.hook_requests import (
     INSTANCE,
     SERVICE,
@@ -117,13 +120,10 @@ def test_no_file_without_its_exchange() -> None:
 
 
 def _write() -> None:
-    from tests.contract.conftest import make_app, screener
-
-    loaded = screener.__wrapped__()  # type: ignore[attr-defined]
+    loaded = load_screener(Settings())
     for name in EXCHANGES:
-        maker = make_app.__wrapped__(loaded)  # type: ignore[attr-defined]
-        (FOLDER / f"{name}.json").write_text(exchanged(next(maker), name), "utf-8")
-        next(maker, None)
+        with TemporaryDirectory() as folder, making_apps(loaded, Path(folder)) as make:
+            (FOLDER / f"{name}.json").write_text(exchanged(make, name), "utf-8")
 
 
 if __name__ == "__main__":
