@@ -221,7 +221,7 @@ def _refused_without_body(served: Served) -> dict[str, str]:
 
 def test_a_worker_that_dies_is_replaced_and_takes_no_other_with_it(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as served:
-        first, second = served.workers()
+        first, second = served.wait_for_workers(2)
         os.kill(first, signal.SIGKILL)
         until = monotonic() + DEADLINE
         while first in served.workers() or len(served.workers()) < 2:

@@ -148,7 +148,7 @@ def test_further_signals_end_it_without_waiting(order: tuple[signal.Signals, ...
 def test_a_new_set_of_workers_takes_over_without_a_lost_call(tmp_path: Path) -> None:
     config = "[limits]\nrequests_per_minute = 1000000\n"
     with serving(tmp_path, "--workers", "2", config=config) as served:
-        old = set(served.workers())
+        old = set(served.wait_for_workers(2))
         load = Load(served, 6)
         load.wait_for(20)
         served.process.send_signal(signal.SIGHUP)

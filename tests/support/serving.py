@@ -86,6 +86,14 @@ class Served:
         self.wires.append(Wire(socket.create_connection(("127.0.0.1", self.port), timeout=60)))
         return self.wires[-1]
 
+    def wait_for_workers(self, count: int) -> list[int]:
+        """The process ids of the workers, once there are so many."""
+        until = monotonic() + START_SECONDS
+        while len(found := self.workers()) < count:
+            assert monotonic() < until
+            sleep(0.02)
+        return found
+
     def workers(self) -> list[int]:
         """The process ids of the workers (Linux)."""
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
