@@ -159,6 +159,11 @@ def _run(
     """Serves until a signal ends it. `observed`: further settings of gunicorn."""
     take_over(json_log())
     service: Service = app.extensions["cds_service"]
+
+    def refused(status: int, count: int) -> None:
+        service.log("refused-by-server", status=status, requests=count)
+        service.meter.refused(str(status), count)
+
     limits = Limits(
         body_bytes=settings.limits.body_bytes,
         request_seconds=settings.limits.request_seconds,
@@ -167,7 +172,7 @@ def _run(
         fetch_seconds=settings.limits.fetch_seconds,
         drain_seconds=drain_seconds,
         stopping=stopping,
-        refused=lambda status, count: service.log("refused-by-server", status=status, requests=count),
+        refused=refused,
         tls=tls,
     )
     Server(app, _url(host, port).removeprefix("http://"), limits, workers=workers, **observed).run()

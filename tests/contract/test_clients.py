@@ -285,9 +285,11 @@ def test_the_log_says_whose_token_it_claimed_to_be_and_which_check_failed(guarde
     log: list[dict[str, Any]] = []
     client = guarded(log)
     call(client, token(OTHER_KEY))
-    assert log[-1] == {"event": "unauthorized", "status": 401, "reason": "signature", "client": "hospital-a"}
+    told = {"event": "unauthorized", "status": 401, "reason": "signature", "client": "hospital-a"}
+    assert log[-1].items() >= told.items()
     call(client, token(iss="https://evil.example"))
-    assert log[-1] == {"event": "unauthorized", "status": 401, "reason": "unknown issuer"}
+    assert log[-1]["reason"] == "unknown issuer"
+    assert "client" not in log[-1]
 
 
 def test_sixty_seconds_of_leeway(guarded: Make_client) -> None:

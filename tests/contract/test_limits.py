@@ -15,7 +15,7 @@ from cds_service.hooks.body import entries_of
 from cds_service.settings import ClientSettings
 from tests.contract.conftest import Make
 from tests.contract.hook_requests import SERVICE, als, hook_request, person, searchset
-from tests.contract.test_clients import BASE, ISSUER, call, jwks, token
+from tests.contract.test_clients import BASE, ISSUER, JWKS, call, token
 
 
 def _told(answer: Any, status: int) -> str:
@@ -272,7 +272,7 @@ def test_each_client_has_its_own_rate_and_what_is_refused_with_401_takes_nothing
     make_app: Make, tmp_path: Any
 ) -> None:
     path = tmp_path / "jwks.json"
-    path.write_bytes(orjson.dumps(jwks()))
+    path.write_bytes(JWKS)
     clients = tuple(
         ClientSettings(name=name, issuer=issuer, jwks_file=path)
         for name, issuer in (("a", ISSUER), ("b", "https://b.example.org"))
