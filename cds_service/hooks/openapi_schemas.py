@@ -196,6 +196,9 @@ def _discovery() -> _Json:
             "title": _TEXT,
             "prefetch": {"type": "object", "additionalProperties": _TEXT},
             "usageRequirements": _TEXT,
+            # For a client of CDS Hooks 3.0 that sends its token.
+            "version": _TEXT,
+            "hookVersion": _TEXT,
         },
     )
     return _object({"services": _list(service)})
