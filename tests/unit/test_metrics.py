@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
+from cds_service.cli.observing import gunicorn_options
 from cds_service.metrics import Metrics, kind_of
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -134,3 +137,23 @@ def test_what_dead_workers_counted_stays_and_what_they_were_doing_does_not() -> 
     assert said["kept"] == ["True"]
     assert said["removed"] == ["True"]
     assert not Path(said["folder"][0]).exists()
+
+
+def test_workers_that_end_at_once_do_not_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = Flask("test")
+    app.extensions["cds_service"] = SimpleNamespace(audit=None)
+    ended = gunicorn_options(app, tmp_path)["child_exit"]
+    told: list[tuple[str, int]] = []
+
+    def take_over(_folder: Path, pid: int) -> None:
+        told.append(("begins", pid))
+        if pid < 3:  # the signal of the next one's end arrives in the middle
+            ended(None, SimpleNamespace(pid=pid + 1))
+        told.append(("is done", pid))
+
+    monkeypatch.setattr("cds_service.cli.observing.worker_ended", take_over)
+    ended(None, SimpleNamespace(pid=1))
+    ended(None, SimpleNamespace(pid=7))
+    assert told == [(what, pid) for pid in (1, 2, 3, 7) for what in ("begins", "is done")]
