@@ -195,6 +195,7 @@ def join(
             spool_dir=settings.audit.spool_dir,
             log=log,
             meter=meter,
+            ca_file=settings.service.ca_file,
         ),
         metrics_token=metrics_token(settings.service.metrics_token_file),
     )

@@ -18,7 +18,7 @@ __all__ = ["FileSink", "ServerSink", "open_sink"]
 
 
 def open_sink(
-    sink: str | None, *, token_file: Path | None, spool_dir: Path, log: Log, meter: Meter
+    sink: str | None, *, token_file: Path | None, spool_dir: Path, log: Log, meter: Meter, ca_file: Path | None = None
 ) -> AuditSink | None:
     """The sink of the settings `[audit]`; None where none is set. Raises ConfigurationError."""
     if sink is None:
@@ -26,4 +26,4 @@ def open_sink(
     if sink.startswith("file:"):
         return FileSink(Path(sink.removeprefix("file:")), meter)
     read_token(token_file, sink)
-    return ServerSink(sink, spool_dir, token_file=token_file, log=log, meter=meter)
+    return ServerSink(sink, spool_dir, token_file=token_file, log=log, meter=meter, ca_file=ca_file)

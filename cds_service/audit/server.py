@@ -16,12 +16,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from cds_service.audit.spool import Spool
 from cds_service.errors import ConfigurationError
 from cds_service.hooks.observed import Meter
 from cds_service.hooks.problems import Log, place_of
-from cds_service.records.addresses import is_loopback
+from cds_service.records.addresses import ANYWHERE, is_loopback
+from cds_service.records.connections import session
 
 _TIMEOUTS: Final = (5.0, 15.0)
 _LONGEST_PAUSE: Final = 60.0
@@ -31,8 +33,8 @@ _PASSING: Final = frozenset({401, 403, 404, 405, 408, 409, 410, 423, 425, 429})
 
 
 class ServerSink:
-    """The sink of a FHIR base URL. `capacity`: events that may wait; `look_again`: seconds between looks at the folder
-    for what other processes put there.
+    """The sink of a FHIR base URL. `ca_file`: as for FHIR servers; `capacity`: events that may wait; `look_again`:
+    seconds between looks at the folder for what other processes put there.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class ServerSink:
         token_file: Path | None,
         log: Log,
         meter: Meter,
+        ca_file: Path | None = None,
         capacity: int = 100_000,
         look_again: float = _LOOK_AGAIN,
     ) -> None:
         self._url = f"{base_url.rstrip('/')}/AuditEvent"
         self._token_file = token_file
+        self._ca_file = ca_file
         self._log = log
         self._meter = meter
         self._spool = Spool(folder, capacity, self._deliver_all, look_again=look_again)
@@ -82,10 +86,9 @@ class ServerSink:
         self._meter.waiting(len(waiting))
         if not waiting:
             return 0.0
-        with requests.Session() as session:
-            session.trust_env = False
+        with session(ANYWHERE, ca_file=self._ca_file) as connection:
             for done, path in enumerate(waiting):
-                failure, for_good = self._send(session, path)
+                failure, for_good = self._send(connection, path)
                 if failure is None:
                     self._pause = 0.0
                     self._meter.audited("delivered")
@@ -103,7 +106,7 @@ class ServerSink:
         self._meter.waiting(0)
         return 0.0
 
-    def _send(self, session: requests.Session, path: Path) -> tuple[str | None, bool]:
+    def _send(self, connection: requests.Session, path: Path) -> tuple[str | None, bool]:
         """What went wrong, None for nothing, and whether for good."""
         try:
             body = path.read_bytes()
@@ -119,13 +122,15 @@ class ServerSink:
             **({"Authorization": f"Bearer {token}"} if token else {}),
         }
         try:
-            with session.post(
+            with connection.post(
                 self._url, data=body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, stream=True
             ) as answer:
                 status = answer.status_code
-        except requests.Timeout:
+        except requests.exceptions.SSLError:
+            return "certificate", False
+        except (requests.Timeout, TimeoutError):
             return "timeout", False
-        except (requests.RequestException, OSError):
+        except (requests.RequestException, HTTPError, OSError):
             return "connection", False
         if 200 <= status < 300:
             return None, False

@@ -24,6 +24,7 @@ from cds_service.hooks.audit_events import Access, audit_event
 from cds_service.hooks.observed import Unmetered
 from cds_service.hooks.problems import outcome
 from tests.support.audit import by_type, check_failure, check_success, repository
+from tests.support.certificates import authority
 
 WHEN = datetime(2026, 6, 15, 12, tzinfo=UTC)
 ACCESS: dict[str, Any] = {
@@ -233,6 +234,36 @@ def test_events_reach_the_server_in_their_order_and_leave_the_spool(tmp_path: Pa
     assert list(folder.glob("*.json")) == []
     assert folder.stat().st_mode & 0o777 == 0o700
     assert meter.results == {"written": 20, "delivered": 20}
+
+
+def test_a_server_of_the_sites_own_authority_gets_the_events(tmp_path: Path) -> None:
+    ours = authority(tmp_path)
+    told: list[dict[str, Any]] = []
+    refused = threading.Event()
+
+    def log(_event: str, **fields: Any) -> None:
+        told.append(fields)
+        refused.set()
+
+    with repository(tls=ours.server("localhost")) as server:
+        stranger = server_sink(server.base, tmp_path / "spool", log=log)
+        stranger.start()
+        stranger.record({"n": 1})
+        assert refused.wait(30)
+        stranger.close()
+        assert told[0]["problem"] == "certificate"
+        sink = open_sink(
+            server.base,
+            token_file=None,
+            spool_dir=tmp_path / "spool",
+            log=quiet,
+            meter=Unmetered(),
+            ca_file=ours.file,
+        )
+        assert sink is not None
+        sink.start()
+        assert server.wait_for(1) == [{"n": 1}]
+        sink.close()
 
 
 def test_what_a_server_that_is_down_did_not_get_it_gets_after_a_restart(tmp_path: Path) -> None:
