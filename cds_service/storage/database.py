@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, delete, insert, select
+from sqlalchemy import Column, Connection, Dialect, Executable, Table, bindparam, delete, insert, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from cds_service.errors import ConfigurationError, RetryLaterError
@@ -39,6 +39,12 @@ class Store:
         self, url: str, *, seconds: float = SECONDS, report: Callable[[str], None] | None = None
     ) -> None:
         self._engine = open_engine(url, seconds)
+        # The same connections; what they say of a transaction is known when it begins.
+        self._writers = {
+            durable: self._engine.execution_options(**{WRITES: True, DURABLE: durable})
+            for durable in (False, True)
+        }
+        self._first_use = _first_use(self._engine.dialect)
         self._seconds = seconds
         self._report = report
         # SQLite has one writer: threads wait for each other here, which wakes them at once, and not by trying again.
@@ -133,16 +139,9 @@ class Store:
 
         Raises RetryLaterError.
         """
-        values = {"token": token_hash(issuer, jti), "expires_at": expires_at}
-        new = insert_into(TOKENS, self._engine.dialect).values(**values)
-        # One statement decides, so that of two that come at once only one is the first.
-        added = new.on_conflict_do_update(
-            index_elements=[TOKENS.c.token],
-            set_={TOKENS.c.expires_at: new.excluded.expires_at},
-            where=TOKENS.c.expires_at < now,
-        ).returning(TOKENS.c.token)
+        values = {"token": token_hash(issuer, jti), "expires_at": expires_at, "now": now}
         with self._writing() as connection:
-            return connection.scalar(added) is not None
+            return connection.scalar(self._first_use, values) is not None
 
     def forget_tokens(self, now: datetime) -> int:
         """Deletes the token ids that have expired, and says how many."""
@@ -179,8 +178,7 @@ class Store:
 
     @contextmanager
     def _writing(self, *, durable: bool = False) -> Iterator[Connection]:
-        engine = self._engine.execution_options(**{WRITES: True, DURABLE: durable})
-        with self._answering(), self._my_turn(), engine.begin() as connection:
+        with self._answering(), self._my_turn(), self._writers[durable].begin() as connection:
             yield connection
 
     @contextmanager
@@ -230,6 +228,18 @@ class Store:
                 connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 connection.close()
+
+
+def _first_use(dialect: Dialect) -> Executable:
+    """Adds a token id that is new or has expired. One statement decides, so that of two that come at once only one is
+    the first.
+    """
+    new = insert_into(TOKENS, dialect)
+    return new.on_conflict_do_update(
+        index_elements=[TOKENS.c.token],
+        set_={TOKENS.c.expires_at: new.excluded.expires_at},
+        where=TOKENS.c.expires_at < bindparam("now"),
+    ).returning(TOKENS.c.token)
 
 
 def _kind(error: Exception) -> str:
