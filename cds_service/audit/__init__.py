@@ -18,7 +18,13 @@ __all__ = ["FileSink", "ServerSink", "open_sink"]
 
 
 def open_sink(
-    sink: str | None, *, token_file: Path | None, spool_dir: Path, log: Log, meter: Meter, ca_file: Path | None = None
+    sink: str | None,
+    *,
+    token_file: Path | None,
+    spool_dir: Path,
+    log: Log,
+    meter: Meter,
+    ca_file: Path | None = None,
 ) -> AuditSink | None:
     """The sink of the settings `[audit]`; None where none is set. Raises ConfigurationError."""
     if sink is None:

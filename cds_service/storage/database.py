@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Column, Connection, Dialect, Executable, Table, bindparam, delete, insert, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -23,6 +24,7 @@ from cds_service.storage.records import Deleted, Feedback, IssuedCard, Shown, St
 from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS, prepare, token_hash
 
 SECONDS: Final = 5.0
+_TENANT: Final = "tenant-"
 # Rows deleted in one transaction: other writers wait for no more than these.
 _BATCH: Final = 500
 # Seconds between two such transactions, so that a call that waits gets its turn.
@@ -49,6 +51,7 @@ class Store:
         self._report = report
         # SQLite has one writer: threads wait for each other here, which wakes them at once, and not by trying again.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        self._tenants: set[tuple[str, str]] = set()
         self.closed: Final = threading.Event()
         try:
             with self._writing(durable=True) as connection:
@@ -75,6 +78,23 @@ class Store:
             return
         with self._writing() as connection:
             cards.record(connection, issued)
+
+    def remember_tenant(self, issuer: str, tenant: str) -> None:
+        """Keeps the name of a tenant whose patients are stored under it, for `tenants`. Raises RetryLaterError."""
+        if (issuer, tenant) in self._tenants:
+            return
+        name = _TENANT + token_hash(issuer, tenant)[: ABOUT.c.name.type.length - len(_TENANT)]
+        values = {"name": name, "value": orjson.dumps([issuer, tenant]).decode()}
+        with self._writing() as connection:
+            connection.execute(insert_into(ABOUT, connection.dialect).values(values).on_conflict_do_nothing())
+        self._tenants.add((issuer, tenant))
+
+    def tenants(self, issuer: str) -> list[str]:
+        """The tenants of the issuer that `remember_tenant` was told of, in order."""
+        asked = select(ABOUT.c.value).where(ABOUT.c.name.startswith(_TENANT, autoescape=True))
+        with self._reading() as connection:
+            known = [orjson.loads(value) for value in connection.scalars(asked)]
+        return sorted(tenant for of, tenant in known if of == issuer)
 
     def history(self, patient: str, since: datetime, *, user: str | None = None) -> list[Shown]:
         """The cards issued for the patient (its hash) since then, and those of standing refusals whatever their age,

@@ -386,3 +386,13 @@ def test_the_longest_feedback_that_is_accepted_is_stored_whole(kept: str, opened
     stored = next(row for row in store.feedback() if row.outcome == "accepted")
     assert stored.accepted_suggestions == said.accepted_suggestions
     assert len(said.accepted_suggestions or "") > 8000
+
+
+def test_the_tenants_of_an_issuer_are_known_to_whoever_erases(kept: str, opened: Open) -> None:
+    store = opened(kept)
+    for issuer, tenant in (("a", "t2"), ("a", "t1"), ("a", "t2"), ("b", "t" * 4000)):
+        store.remember_tenant(issuer, tenant)
+    other = opened(kept)
+    assert other.tenants("a") == ["t1", "t2"]
+    assert other.tenants("b") == ["t" * 4000]
+    assert other.tenants("c") == []
