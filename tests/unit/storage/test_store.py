@@ -396,3 +396,22 @@ def test_the_tenants_of_an_issuer_are_known_to_whoever_erases(kept: str, opened:
     assert other.tenants("a") == ["t1", "t2"]
     assert other.tenants("b") == ["t" * 4000]
     assert other.tenants("c") == []
+
+
+def test_a_file_that_was_moved_away_takes_nothing_until_it_is_back(tmp_path: Path, opened: Open) -> None:
+    file, away = tmp_path / "cds.db", tmp_path / "away.db"
+    store = opened(f"sqlite:///{file}")
+    assert store.add_feedback(override("before")) == 1
+    for path in tmp_path.glob("cds.db*"):
+        path.rename(tmp_path / path.name.replace("cds", "away"))
+    for _ in range(2):
+        assert not store.ready()
+        with pytest.raises(RetryLaterError):
+            store.add_feedback(override("lost"))
+    assert not file.exists()
+    for path in tmp_path.glob("away.db*"):
+        path.rename(tmp_path / path.name.replace("away", "cds"))
+    assert not away.exists()
+    assert store.ready()
+    assert store.add_feedback(override("after")) == 1
+    assert {said.card for said in store.feedback()} == {"before", "after"}
