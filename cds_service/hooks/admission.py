@@ -42,7 +42,9 @@ class Rates:
         self._file, path = tempfile.mkstemp(prefix="cds-service-rates-")
         weakref.finalize(self, os.close, self._file)
         os.unlink(path)  # no name is needed: the workers inherit the descriptor
-        os.ftruncate(self._file, size)
+        os.write(
+            self._file, bytes(size)
+        )  # its place on the disk: without one, a full disk would kill who counts
         # Of each client, the moment at which its bucket is full again: all that the level follows from.
         self._full_at = mmap.mmap(self._file, size)
         self._threads = threading.Lock()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-
 from typing import Final
 
 from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, insert, or_, select

@@ -83,7 +83,7 @@ class Store:
         """Keeps the name of a tenant whose patients are stored under it, for `tenants`. Raises RetryLaterError."""
         if (issuer, tenant) in self._tenants:
             return
-        name = _TENANT + token_hash(issuer, tenant)[: ABOUT.c.name.type.length - len(_TENANT)]
+        name = _TENANT + token_hash(issuer, tenant)[:40]
         values = {"name": name, "value": orjson.dumps([issuer, tenant]).decode()}
         with self._writing() as connection:
             connection.execute(insert_into(ABOUT, connection.dialect).values(values).on_conflict_do_nothing())
