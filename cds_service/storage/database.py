@@ -25,6 +25,7 @@ from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS,
 
 SECONDS: Final = 5.0
 _TENANT: Final = "tenant-"
+_SCHEMA: Final = select(ABOUT.c.value).where(ABOUT.c.name == "schema")
 # Rows deleted in one transaction: other writers wait for no more than these.
 _BATCH: Final = 500
 # Seconds between two such transactions, so that a call that waits gets its turn.
@@ -64,13 +65,12 @@ class Store:
             self.release()
 
     def ready(self) -> bool:
-        """Whether the database answers."""
+        """Whether the database answers, and is this service's still."""
         try:
             with self._reading() as connection:
-                connection.execute(select(1))
+                return connection.execute(_SCHEMA).first() is not None
         except RetryLaterError:
             return False
-        return True
 
     def record_cards(self, issued: Sequence[IssuedCard]) -> None:
         """Records cards, all or none, before they are shown. Raises RetryLaterError."""

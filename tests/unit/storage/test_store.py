@@ -415,3 +415,13 @@ def test_a_file_that_was_moved_away_takes_nothing_until_it_is_back(tmp_path: Pat
     assert store.ready()
     assert store.add_feedback(override("after")) == 1
     assert {said.card for said in store.feedback()} == {"before", "after"}
+
+
+def test_a_database_without_its_tables_is_not_ready(kept: str, opened: Open) -> None:
+    store = opened(kept)
+    assert store.ready()
+    engine = open_engine(kept, 5.0)
+    with engine.begin() as connection:
+        METADATA.drop_all(connection)
+    engine.dispose()
+    assert not store.ready()
