@@ -17,7 +17,7 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service.app import check_base_url, load_screener
+from cds_service.app import check_base_url, load_screener, secure
 from cds_service.errors import AuthoringError, CdsServiceError, ConfigurationError
 from cds_service.hooks.service import ALL_TRIALS, service_ids
 from cds_service.settings import Settings
@@ -188,6 +188,12 @@ def audit_check(settings: Settings) -> Check:
             "set audit.sink to file:<path>, or to a FHIR server that takes AuditEvents",
         )
     if not audit.sink.startswith("file:"):
+        if not secure(audit.sink):
+            return warning(
+                subject,
+                f"{audit.sink}: events name patients and travel there unencrypted",
+                "give audit.sink an https address",
+            )
         if audit.token_file is None:
             return ok(subject, f"{audit.sink}, without a token")
         token = secret_check(subject, audit.token_file)

@@ -274,6 +274,14 @@ def test_places_that_can_not_be_written_and_files_that_are_not_there_fail(found:
     found(config, failing=["database", "pseudonym key", "audit sink", "metrics token"])
 
 
+@pytest.mark.parametrize(
+    ("sink", "state"),
+    [("http://audit.example.org/fhir", "warning"), ("http://127.0.0.1:8080/fhir", "ok")],
+)
+def test_what_names_patients_should_not_travel_in_the_open(found: Found, sink: str, state: str) -> None:
+    assert found(f'[audit]\nsink = "{sink}"')["audit sink"][0]["state"] == state
+
+
 def test_an_audit_server_needs_its_token(found: Found) -> None:
     config = '[audit]\nsink = "https://audit.example.org/fhir"\ntoken_file = "token"'
     found(config, failing=["audit sink"])
