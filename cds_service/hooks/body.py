@@ -35,7 +35,8 @@ def json_body() -> Any:
     entries: int | None = current_app.config.get(ENTRIES)
     if entries is None:
         return read_json(body)
-    if body.count(b"{") + body.count(b"[") > max(1000, _OBJECTS_PER_ENTRY * entries):
+    most = max(1000, _OBJECTS_PER_ENTRY * entries)
+    if len(body) > most and body.count(b"{") + body.count(b"[") > most:
         raise TooLargeError(_beyond(entries))
     value = read_json(body)
     # Counting takes longer than reading. No list has more elements than there are commas, but for one a list, and

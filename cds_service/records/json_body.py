@@ -23,7 +23,8 @@ BYTES_A_BRACKET: Final = 16
 
 def read_json(body: bytes) -> Any:
     """The JSON value of `body`. Raises InputError."""
-    if body.count(b"{") + body.count(b"[") > max(MAX_BRACKETS, len(body) // BYTES_A_BRACKET):
+    most = max(MAX_BRACKETS, len(body) // BYTES_A_BRACKET)
+    if len(body) > most and body.count(b"{") + body.count(b"[") > most:
         raise InputError("The JSON holds more objects and lists than any message of its length: send less.")
     try:
         value = orjson.loads(body)

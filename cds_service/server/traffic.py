@@ -27,8 +27,10 @@ WAIT_SECONDS: Final = 0.5
 STUCK_SECONDS: Final = 60.0
 HEALTH_THREADS: Final = 2
 PAGE_THREADS: Final = 8
-# All bodies that are arriving at once, in bodies of the largest size.
+# What has come and is not yet worked on, in bodies of the largest size; and so many of those may be worked on at once:
+# read, a body takes up to forty times its length.
 HELD_BODIES: Final = 8
+WORKED_BODIES: Final = 2
 
 
 class Traffic:
@@ -47,9 +49,10 @@ class Traffic:
         self.poller = selectors.DefaultSelector()
         self.connections: set[Connection] = set()
         self.refusals: Counter[int] = Counter()
-        self._waiting: deque[tuple[float, Connection]] = deque()
+        self._waiting: list[tuple[float, Connection]] = []
         self._answered: deque[tuple[Connection, bool]] = deque()
         self._at_once = min(limits.concurrency, limits.threads)
+        self._worked: dict[Connection, int] = {}
         calls = Lane("call", self._at_once, threads=limits.threads, stuck_seconds=STUCK_SECONDS)
         health = Lane("health", HEALTH_THREADS, stuck_seconds=STUCK_SECONDS)
         pages = Lane("page", PAGE_THREADS, stuck_seconds=STUCK_SECONDS)
@@ -120,10 +123,13 @@ class Traffic:
             data = connection.read()
             if not data or connection.state == "lingering":
                 return
-            if not connection.arriving.begun:
+            begun, deadline = connection.arriving.begun, connection.deadline
+            if not begun:
                 connection.deadline = now + self._limits.request_seconds
             connection.arriving.add(data)
             self._advance(connection, now)
+            if connection.state == "arriving" and not connection.arriving.begun:
+                connection.deadline = deadline  # blank lines are no request, and lengthen nothing
             self._hold_within_bounds(connection)
         except Gone:
             self.close(connection)
@@ -133,7 +139,7 @@ class Traffic:
         if latest.held < 65_536:
             return
         arriving = [c for c in self.connections if c.state == "arriving"]
-        if sum(c.held for c in arriving) > HELD_BODIES * self._limits.body_bytes:
+        if arriving and sum(c.held for c in self.connections) > HELD_BODIES * self._limits.body_bytes:
             self._refuse(max(arriving, key=lambda c: c.held), 503)
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,16 +164,21 @@ class Traffic:
         connection.state = "waiting"
         self._unwatch(connection)
         lane = lane_of(request.method, request.path)
-        if lane != "calls":
-            self._queues[lane].append(connection)
-        elif self._lanes["calls"].free(now) and not self._waiting:
-            self._start(lane, connection, now)
-        else:
+        if lane == "calls":
             self._waiting.append((now + WAIT_SECONDS, connection))
+        else:
+            self._queues[lane].append(connection)
+        self.start_waiting(now)
 
     def _busy(self, now: float) -> bool:
         """Whether one more call would not be begun in time."""
         return len(self._waiting) >= self._at_once and not self._lanes["calls"].free(now)
+
+    def _fits(self, body: bytes) -> bool:
+        """Whether there is memory to work on this body: for small ones always, for large ones beside few others."""
+        limit = self._limits.body_bytes
+        small = len(body) * self._at_once <= limit
+        return small or sum(self._worked.values()) + len(body) <= WORKED_BODIES * limit
 
     def _refuse(self, connection: Connection, status: int) -> None:
         """Answers without a thread, and lets the client finish what it is sending, so that it reads the answer."""
@@ -184,6 +195,7 @@ class Traffic:
         request, body = connection.arriving.request, connection.body
         connection.arriving.next()
         connection.body = b""
+        self._worked[connection] = len(body)
 
         def work() -> None:
             keep = False
@@ -201,15 +213,18 @@ class Traffic:
         for name, queue in self._queues.items():
             while queue and self._lanes[name].free(now):
                 self._start(name, queue.popleft(), now)
-        while self._waiting and self._lanes["calls"].free(now):
-            self._start("calls", self._waiting.popleft()[1], now)
+        for call in tuple(self._waiting):
+            if self._lanes["calls"].free(now) and self._fits(call[1].body):
+                self._waiting.remove(call)
+                self._start("calls", call[1], now)
         while self._waiting and self._waiting[0][0] <= now and not self._stopping():
-            self._refuse(self._waiting.popleft()[1], 503)
+            self._refuse(self._waiting.pop(0)[1], 503)
 
     def take_back(self, now: float) -> None:
         """Connections whose answers are out: they may bring another request."""
         while self._answered:
             connection, keep = self._answered.popleft()
+            del self._worked[connection]
             for lane in self._lanes.values():
                 lane.done(connection)
             if connection not in self.connections:

@@ -133,6 +133,50 @@ def test_very_many_resources_of_a_type_cost_little(service: Served, kind: str) -
     assert megabytes < MEGABYTES
 
 
+OF_ONE: Final = {"subject": {"reference": "Patient/1"}}
+AZATHIOPRINE: Final = {
+    "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1256", "display": "azathioprine"}]
+}
+# Each of these has to be held against every other: what answers one by one takes the square of their number.
+RIVALS: Final[dict[str, list[dict[str, Any]]]] = {
+    "results of one moment": [
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "1742-6"}]},
+            "effectiveDateTime": "2026-06-10T10:00:00Z",
+            "valueQuantity": {"value": 20, "unit": "U/L", "code": "U/L", "system": "http://unitsofmeasure.org"},
+        }
+    ],
+    "orders of a drug and statements that it was stopped": [
+        {
+            "resourceType": "MedicationRequest",
+            "status": "active",
+            "intent": "order",
+            "medicationCodeableConcept": AZATHIOPRINE,
+            "authoredOn": "2026-01-01",
+        },
+        {
+            "resourceType": "MedicationStatement",
+            "status": "stopped",
+            "medicationCodeableConcept": AZATHIOPRINE,
+            "effectivePeriod": {"start": "2026-01-01", "end": "2026-02-01"},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_very_many_resources_that_rival_each_other_cost_little(service: Served, name: str) -> None:
+    some = RIVALS[name]
+    listed = [{**some[n % len(some)], **OF_ONE, "id": f"x{n}"} for n in range(16_000)]
+    entries = [{"resource": resource} for resource in (person(), als(), *listed)]
+    body = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
+    seconds, megabytes = cost(service, "/assessments", body, {200})
+    assert seconds < SECONDS
+    assert megabytes < MEGABYTES
+
+
 LENGTH: Final = 160_000
 A_BODY: Final = 2
 LONG: Final[dict[str, Callable[[int], str]]] = {

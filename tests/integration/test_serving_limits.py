@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import select
 import signal
 import ssl
 import threading
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from cds_service.server import tls_context
 from tests.support.answers import free_port
-from tests.support.serving import SERVICE, Served, call_body, held_fhir, post, process, serving
+from tests.support.serving import SERVICE, Served, Wire, call_body, held_fhir, post, process, serving
 
 OPEN = ("/healthz", "/readyz", "/cds-services")
 DEADLINE = 60
@@ -185,6 +186,43 @@ def test_calls_beyond_the_concurrency_are_told_to_come_back_before_they_send_the
         assert [wire.answer()[0] for wire in working] == [412, 412]
         _good_call(served)
     assert any(line["event"] == "refused-by-server" and line["status"] == 503 for line in served.lines())
+
+
+LARGE = """
+[limits]
+body_bytes = 100_000
+concurrency = 8
+fetch_seconds = 60.0
+"""
+
+
+def test_few_large_bodies_are_worked_on_at_once_and_small_ones_beside_them(tmp_path: Path) -> None:
+    with held_fhir() as fhir, serving(tmp_path, config=LARGE) as served:
+        large = call_body(prefetch={}, fhirServer=fhir.base, extension={"padding": "x" * 90_000})
+        wires = [served.connect() for _ in range(3)]
+        for wire in wires:
+            wire.send(post(large))
+        fhir.wait_for(2)
+        for _ in range(3):
+            _good_call(served)
+        answers = [wire for wire in wires if _answered_within(wire, 2.0)]
+        assert len(answers) == 1, "two are worked on, the third is told to come back"
+        _words(answers[0].answer(), 503)
+        fhir.go.set()
+        assert [wire.answer()[0] for wire in wires if wire not in answers] == [412, 412]
+
+
+def _answered_within(wire: Wire, seconds: float) -> bool:
+    return bool(select.select([wire.sock], [], [], seconds)[0])
+
+
+def test_blank_lines_keep_no_connection_open(tmp_path: Path) -> None:
+    with serving(tmp_path, config="[limits]\nrequest_seconds = 1.0\n") as served, served.connect() as wire:
+        begun = monotonic()
+        with pytest.raises(OSError, match=r"."):  # noqa: PT012 - it is closed while sending
+            while monotonic() - begun < DEADLINE:
+                wire.send(b"\r\n")
+                sleep(0.1)
 
 
 def _keep_two_waiting(served: Served, body: bytes, stop: threading.Event) -> None:

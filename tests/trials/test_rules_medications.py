@@ -487,6 +487,17 @@ UNIONS = [
         )
     ],
     case(
+        "open-order-older-and-newer-statements",
+        [
+            request(),
+            statement(status="stopped", start="2024-01-01", end="2025-01-01"),
+            statement(status="stopped", end="2026-05-01"),
+            statement(status="stopped", start="2023-01-01", end="2024-01-01"),
+        ],
+        "unknown",
+        "conflicting-data",
+    ),
+    case(
         "bounded-order-and-statement",
         [
             request(dosageInstruction=[bounded(end="2026-12-01")]),

@@ -412,6 +412,14 @@ def test_order_of_ties_does_not_matter() -> None:
         check(Case("ties", LFT, minimal(order, OK), "met"))
 
 
+def test_of_results_that_each_supersede_another_one_is_still_the_newest() -> None:
+    """By time of day the second is after the first; by what was issued later each follows the undated, and it both."""
+    first = at(22, "09", id="a", issued="2026-06-01T13:00:00-03:00")
+    second = at(22, "10", id="b", issued="2026-06-01T11:00:00-03:00")
+    whole_day = alt(500, high=40, on="2026-06-01", id="c", issued="2026-06-01T12:00:00-03:00")
+    check(Case("cycle", LFT, minimal(first, second, whole_day, OK), "met"))
+
+
 def test_a_panel_s_own_value_is_kept_beside_its_components() -> None:
     """The parent keeps its value: a creatinine with a component of another test is still a creatinine."""
     parent = creatinine(2.41, component=[component("1742-6", {"valueQuantity": quantity(20, "U/L")})])
