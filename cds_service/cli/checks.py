@@ -138,12 +138,12 @@ def database_check(url: str, pseudonyms: Pseudonyms | None, *, offline: bool) ->
     file = sqlite_file(url)
     if file is not None and not Path(file).exists():
         return to_be_made(subject, Path(file))
-    if offline and parsed.get_backend_name() != "sqlite":
-        return ok(subject, f"{place}, not asked (--offline)")
     try:
         engine = open_engine(url, _DATABASE_SECONDS)
     except ConfigurationError as error:
         return of_error(subject, error)
+    if offline and file is None:
+        return ok(subject, f"{place}, not asked (--offline)")
     try:
         with engine.connect() as connection:
             return _tables_check(subject, place, connection, pseudonyms)
@@ -197,7 +197,7 @@ def audit_check(settings: Settings) -> Check:
     path = Path(sink.removeprefix("file:"))
     if not path.exists():
         return to_be_made(subject, path)
-    if not os.access(path, os.W_OK):
+    if path.is_dir() or not os.access(path, os.W_OK):
         return failed(subject, f"{path} can't be written", "name a file that this user may write")
     if path.is_file() and path.stat().st_mode & 0o007:
         return failed(subject, f"everybody on this machine may open {path}", f"run `chmod o= {path}`")

@@ -273,6 +273,7 @@ def test_places_that_can_not_be_written_and_files_that_are_not_there_fail(found:
         '[audit]\nsink = "file:nowhere/audit"\n[feedback]\npseudonym_key_file = "nowhere/key"'
     )
     found(config, failing=["database", "pseudonym key", "audit sink", "metrics token"])
+    found('[audit]\nsink = "file:."', failing=["audit sink"])
 
 
 def token_file(content: str) -> None:
@@ -364,6 +365,10 @@ def test_a_database_server_is_asked_unless_offline_and_its_password_is_not_shown
     (check,) = found(config, failing=["database"])["database"]
     assert check["found"] == "postgresql 127.0.0.1 cds does not answer"
     assert found(config, "--offline")["database"][0]["state"] == "ok"
+
+
+def test_a_database_that_the_service_does_not_know_fails_without_being_asked(found: Found) -> None:
+    found('[service]\ndatabase_url = "mysql://127.0.0.1/x"', "--offline", failing=["database"])
 
 
 def test_trials_that_can_not_be_loaded_fail(found: Found, tmp_path: Path) -> None:
