@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -92,7 +93,8 @@ def _make(files: ClientFiles, algorithm: Algorithm, issuer: str, config: Path | 
     ends.tell(
         f"The private key is in {files.private_key}, readable by you only. Paste the lines above into the "
         "configuration; then `cds-service doctor` explains the client, and this prints a token for one call: "
-        f"cds-service doctor --token {files.name} --folder {files.folder} --issuer {issuer} --audience <URL>"
+        f"cds-service doctor --token {files.name} --folder {quote(str(files.folder))} "
+        f"--issuer {quote(issuer)} --audience <URL>"
     )
 
 

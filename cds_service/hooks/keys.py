@@ -192,6 +192,8 @@ class PublishedKeys:
                 self._report(bad.problem)
         except BadKeys as bad:
             self._report(bad.problem)
+        except Exception as error:  # whatever it is, it must not be printed by the thread that it ends
+            self._report(f"the keys could not be had: {type(error).__name__}")
         finally:
             with self._lock:
                 self._running = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import tomllib
 from collections.abc import Callable, Sequence
@@ -427,6 +428,14 @@ def test_a_client_made_here_is_let_in(ends: Ends, found: Found, loaded: Screener
     service = app.extensions["cds_service"]
     service.store.close()
     service.transport.close()
+
+
+def test_the_command_for_a_token_can_be_pasted(ends: Ends) -> None:
+    _, told = ends(["--new-client", "a", "--folder", "my keys", "--issuer", "https://a.example/?b&c"], 0)
+    name, command, *arguments = shlex.split(told[told.rindex("cds-service doctor") :].replace("<URL>", "x"))
+    assert (name, command) == ("cds-service", "doctor")
+    token, _ = ends(arguments, 0)
+    assert jwt.decode(token.strip(), options={"verify_signature": False})["iss"] == "https://a.example/?b&c"
 
 
 def test_a_key_is_never_written_over(ends: Ends) -> None:
