@@ -12,7 +12,7 @@ from typing import Final
 from cds_service.errors import ConfigurationError
 
 # Visible ASCII only: whatever else stands in a token could smuggle a second header line.
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 def read_token(path: Path, setting: str) -> str:
@@ -25,7 +25,7 @@ def read_token(path: Path, setting: str) -> str:
         ) from None
     except UnicodeDecodeError:
         token = ""
-    if not _TOKEN.fullmatch(token):
+    if not TOKEN.fullmatch(token):
         raise ConfigurationError(
             f"{setting}: {path} must hold one bearer token and nothing else: put it there alone."
         )
