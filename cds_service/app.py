@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, Response, request
@@ -40,8 +39,9 @@ from cds_service.hooks.turns import InTurn
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
 from cds_service.metrics import Metrics
-from cds_service.records.addresses import is_loopback
 from cds_service.records.fhir_transport import Transport
+from cds_service.records.origins import secure
+from cds_service.records.token_file import read_token
 from cds_service.screening import Screener
 from cds_service.settings import ClientSettings, Settings
 from cds_service.storage import Pseudonyms, Retention, Store
@@ -192,10 +192,10 @@ def join(
         audit=open_sink(
             settings.audit.sink,
             token_file=settings.audit.token_file,
+            ca_file=settings.service.ca_file,
             spool_dir=settings.audit.spool_dir,
             log=log,
             meter=meter,
-            ca_file=settings.service.ca_file,
         ),
         metrics_token=metrics_token(settings.service.metrics_token_file),
     )
@@ -260,13 +260,11 @@ def metrics_token(path: Path | None) -> str | None:
     """The token in service.metrics_token_file. Raises ConfigurationError."""
     if path is None:
         return None
-    try:
-        token = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(f"service.metrics_token_file: {path} can't be read.") from None
-    if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:
+    token = read_token(path, "service.metrics_token_file")
+    if len(token) < _SHORTEST_TOKEN:
         raise ConfigurationError(
-            f"service.metrics_token_file: {path} must hold one token of at least {_SHORTEST_TOKEN} characters."
+            f"service.metrics_token_file: the token in {path} can be guessed: "
+            f"make one of at least {_SHORTEST_TOKEN} characters."
         )
     return token
 
@@ -303,12 +301,6 @@ def _keys(client: ClientSettings, ca_file: Path | None, log: Log) -> Keys:
             "whoever can change the keys on their way can sign as this client."
         )
     return PublishedKeys(client.jwks_url, report, fetch=partial(fetch_jwk_set, ca_file=ca_file))
-
-
-def secure(url: str) -> bool:
-    """Whether what is sent to this address can't be read or changed on its way: by https, or on this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or is_loopback(parts.hostname)
 
 
 def _headers(response: Response) -> Response:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from cds_service.audit.file import FileSink
-from cds_service.audit.server import ServerSink, read_token
+from cds_service.audit.server import ServerSink, sink_token
 from cds_service.hooks.auditing import AuditSink
 from cds_service.hooks.observed import Meter
 from cds_service.hooks.problems import Log
 
-__all__ = ["FileSink", "ServerSink", "open_sink"]
+__all__ = ["FileSink", "ServerSink", "open_sink", "sink_token"]
 
 
 def open_sink(
@@ -26,10 +26,13 @@ def open_sink(
     meter: Meter,
     ca_file: Path | None = None,
 ) -> AuditSink | None:
-    """The sink of the settings `[audit]`; None where none is set. Raises ConfigurationError."""
+    """The sink of the settings `[audit]`; None where none is set. `ca_file`: as for FHIR servers that are read.
+
+    Raises ConfigurationError.
+    """
     if sink is None:
         return None
     if sink.startswith("file:"):
         return FileSink(Path(sink.removeprefix("file:")), meter)
-    read_token(token_file, sink)
+    sink_token(token_file, sink)
     return ServerSink(sink, spool_dir, token_file=token_file, log=log, meter=meter, ca_file=ca_file)

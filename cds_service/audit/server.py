@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -22,8 +21,10 @@ from cds_service.audit.spool import Spool
 from cds_service.errors import ConfigurationError
 from cds_service.hooks.observed import Meter
 from cds_service.hooks.problems import Log, place_of
-from cds_service.records.addresses import ANYWHERE, is_loopback
+from cds_service.records.addresses import ANYWHERE
 from cds_service.records.connections import session
+from cds_service.records.origins import secure
+from cds_service.records.token_file import read_token
 
 _TIMEOUTS: Final = (5.0, 15.0)
 _LONGEST_PAUSE: Final = 60.0
@@ -45,9 +46,9 @@ class ServerSink:
         token_file: Path | None,
         log: Log,
         meter: Meter,
-        ca_file: Path | None = None,
         capacity: int = 100_000,
         look_again: float = _LOOK_AGAIN,
+        ca_file: Path | None = None,
     ) -> None:
         self._url = f"{base_url.rstrip('/')}/AuditEvent"
         self._token_file = token_file
@@ -86,9 +87,10 @@ class ServerSink:
         self._meter.waiting(len(waiting))
         if not waiting:
             return 0.0
-        with session(ANYWHERE, ca_file=self._ca_file) as connection:
+        # The operator chose the address, so it may be any; what it answers can neither redirect nor hold this up.
+        with session(ANYWHERE, ca_file=self._ca_file) as server:
             for done, path in enumerate(waiting):
-                failure, for_good = self._send(connection, path)
+                failure, for_good = self._send(server, path)
                 if failure is None:
                     self._pause = 0.0
                     self._meter.audited("delivered")
@@ -106,11 +108,11 @@ class ServerSink:
         self._meter.waiting(0)
         return 0.0
 
-    def _send(self, connection: requests.Session, path: Path) -> tuple[str | None, bool]:
+    def _send(self, server: requests.Session, path: Path) -> tuple[str | None, bool]:
         """What went wrong, None for nothing, and whether for good."""
         try:
             body = path.read_bytes()
-            token = read_token(self._token_file, self._url)
+            token = sink_token(self._token_file, self._url)
         except FileNotFoundError:
             return None, False
         except (OSError, ConfigurationError):
@@ -122,9 +124,7 @@ class ServerSink:
             **({"Authorization": f"Bearer {token}"} if token else {}),
         }
         try:
-            with connection.post(
-                self._url, data=body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, stream=True
-            ) as answer:
+            with server.post(self._url, data=body, headers=headers, timeout=_TIMEOUTS, stream=True) as answer:
                 status = answer.status_code
         except requests.exceptions.SSLError:
             return "certificate", False
@@ -137,19 +137,12 @@ class ServerSink:
         return f"HTTP {status}", 400 <= status < 500 and status not in _PASSING
 
 
-def read_token(path: Path | None, url: str) -> str | None:
+def sink_token(path: Path | None, url: str) -> str | None:
     """The bearer token in a file. Raises ConfigurationError where it can't be had or would travel in the open."""
     if path is None:
         return None
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not is_loopback(parts.hostname):
+    if not secure(url):
         raise ConfigurationError(
             "audit.token_file: the token would travel unencrypted: give audit.sink an https address."
         )
-    try:
-        token = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(f"audit.token_file: {path} can't be read.") from None
-    if not token or any(c.isspace() or not c.isprintable() for c in token):
-        raise ConfigurationError(f"audit.token_file: {path} must hold one bearer token and nothing else.")
-    return token
+    return read_token(path, "audit.token_file")

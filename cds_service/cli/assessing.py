@@ -26,6 +26,7 @@ from cds_service.records.fhir_server import acquire
 from cds_service.records.json_body import read_json
 from cds_service.records.origins import parse_url
 from cds_service.records.record import PatientRecord
+from cds_service.records.token_file import read_token
 from cds_service.rendering.explanation import marks_for, render_explanations
 from cds_service.rendering.html import render_html
 from cds_service.rendering.text import render_text
@@ -174,24 +175,13 @@ def _from_server(
         base,
         patient_id,
         screener.needed_types(trials),
-        token=_token(token_file),
+        token=read_token(token_file, "--token-file") if token_file else None,
+        ca_file=settings.service.ca_file,
         seconds=SERVER_SECONDS,
         observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
         unavailable=settings.service.unavailable,
     )
-
-
-def _token(token_file: Path | None) -> str | None:
-    if token_file is None:
-        return None
-    try:
-        token = token_file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise InputError("--token-file can't be read as a token.") from None
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise InputError("--token-file must hold one token and nothing else.")
-    return token
 
 
 def _shown(assessments: Sequence[Assessment], form: Format, *, single: bool) -> bytes:

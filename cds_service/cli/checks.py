@@ -7,7 +7,7 @@ part of what is found: no key, token or password, and of a database's URL only i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +17,11 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service.app import check_base_url, load_screener, secure
+from cds_service.app import check_base_url, load_screener, metrics_token
+from cds_service.audit import sink_token
 from cds_service.errors import AuthoringError, CdsServiceError, ConfigurationError
 from cds_service.hooks.service import ALL_TRIALS, service_ids
+from cds_service.records.origins import secure
 from cds_service.settings import Settings
 from cds_service.storage import Pseudonyms, sqlite_file
 from cds_service.storage.engine import open_engine
@@ -69,8 +71,8 @@ def site_checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
     yield database_check(settings.service.database_url, pseudonyms, offline=offline)
     yield check
     yield audit_check(settings)
-    if settings.service.metrics_token_file is not None:
-        yield secret_check("metrics token", settings.service.metrics_token_file)
+    if (file := settings.service.metrics_token_file) is not None:
+        yield token_check("metrics token", file, lambda: metrics_token(file))
 
 
 def trial_checks(settings: Settings) -> tuple[list[Check], list[str]]:
@@ -137,12 +139,12 @@ def database_check(url: str, pseudonyms: Pseudonyms | None, *, offline: bool) ->
     file = sqlite_file(url)
     if file is not None and not Path(file).exists():
         return to_be_made(subject, Path(file))
-    if offline and parsed.get_backend_name() != "sqlite":
-        return ok(subject, f"{place}, not asked (--offline)")
     try:
         engine = open_engine(url, _DATABASE_SECONDS)
     except ConfigurationError as error:
         return of_error(subject, error)
+    if offline and file is None:
+        return ok(subject, f"{place}, not asked (--offline)")
     try:
         with engine.connect() as connection:
             return _tables_check(subject, place, connection, pseudonyms)
@@ -179,7 +181,7 @@ def _tables_check(subject: str, place: str, connection: Connection, pseudonyms: 
 
 
 def audit_check(settings: Settings) -> Check:
-    """Of where audit events go; whether a FHIR server takes them shows when the first is sent."""
+    """Of where audit events go on this machine; whether a FHIR server answers is looked at in `server_checks`."""
     subject, audit = "audit sink", settings.audit
     if audit.sink is None:
         return warning(
@@ -187,43 +189,59 @@ def audit_check(settings: Settings) -> Check:
             "accesses to patients' data are recorded nowhere",
             "set audit.sink to file:<path>, or to a FHIR server that takes AuditEvents",
         )
-    if not audit.sink.startswith("file:"):
-        if not secure(audit.sink):
+    sink = audit.sink
+    if not sink.startswith("file:"):
+        spool = spool_check(subject, audit.spool_dir)
+        if spool.state is not State.ok:
+            return spool
+        if audit.token_file is not None:
+            return token_check(subject, file := audit.token_file, lambda: sink_token(file, sink))
+        if not secure(sink):
             return warning(
                 subject,
-                f"{audit.sink}: events name patients and travel there unencrypted",
+                f"{sink}: events name patients and travel there unencrypted",
                 "give audit.sink an https address",
             )
-        if audit.token_file is None:
-            return ok(subject, f"{audit.sink}, without a token")
-        token = secret_check(subject, audit.token_file)
-        return ok(subject, f"{audit.sink}, {token.found}") if token.state is State.ok else token
-    path = Path(audit.sink.removeprefix("file:"))
+        return spool
+    path = Path(sink.removeprefix("file:"))
     if not path.exists():
         return to_be_made(subject, path)
-    if not os.access(path, os.W_OK):
+    if path.is_dir() or not os.access(path, os.W_OK):
         return failed(subject, f"{path} can't be written", "name a file that this user may write")
     if path.is_file() and path.stat().st_mode & 0o007:
         return failed(subject, f"everybody on this machine may open {path}", f"run `chmod o= {path}`")
     return ok(subject, str(path))
 
 
-def secret_check(subject: str, path: Path) -> Check:
-    """Of a file that holds a token: there, with something in it, and not for everybody."""
+def spool_check(subject: str, folder: Path) -> Check:
+    """Of the folder in which events wait for their server."""
+    if not folder.exists():
+        there = next(parent for parent in folder.absolute().parents if parent.exists())
+        return to_be_made(subject, folder, there)
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return failed(subject, f"{folder} can't be used", "name a folder that this user may write to")
+    if folder.stat().st_mode & 0o077:
+        return failed(subject, f"others on this machine may look into {folder}", f"run `chmod 700 {folder}`")
+    return ok(subject, f"events wait in {folder}, into which others can't look")
+
+
+def token_check(subject: str, path: Path, read: Callable[[], object]) -> Check:
+    """Of a file that holds a token: that `read` takes it as the service does, and that it is not for everybody."""
     try:
-        mode, empty = path.stat().st_mode, not path.read_bytes().strip()
+        read()
+        mode = path.stat().st_mode
+    except ConfigurationError as error:
+        return of_error(subject, error)
     except OSError:
         return failed(subject, f"{path} can't be read", "name a file that this user may read")
-    if empty:
-        return failed(subject, f"{path} is empty", "put the token into it")
     if mode & 0o007:
         return failed(subject, f"everybody on this machine may open {path}", f"run `chmod o= {path}`")
     return ok(subject, f"the token is in {path}")
 
 
-def to_be_made(subject: str, path: Path) -> Check:
-    """Of a file that the service makes on its first start."""
-    if os.access(path.parent, os.W_OK | os.X_OK):
+def to_be_made(subject: str, path: Path, inside: Path | None = None) -> Check:
+    """Of a file that the service makes on its first start, in the folder `inside` (otherwise: its own)."""
+    if os.access(inside or path.parent, os.W_OK | os.X_OK):
         return ok(subject, f"{path} is made on the first start")
     return failed(
         subject, f"{path} can't be made", "name a file in a folder that exists and that this user may write"

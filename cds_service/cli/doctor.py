@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -27,8 +28,10 @@ from cds_service.cli.new_client import (
     make_client,
     signed_token,
 )
+from cds_service.cli.server_checks import audit_server_check
 from cds_service.errors import InputError
 from cds_service.hooks.auth import LIFETIME_SECONDS
+from cds_service.records.fhir_transport import Transport
 from cds_service.settings import DEFAULT_FILE, load_settings
 
 _COLOURS: Final[Mapping[State, str]] = MappingProxyType(
@@ -90,7 +93,8 @@ def _make(files: ClientFiles, algorithm: Algorithm, issuer: str, config: Path | 
     ends.tell(
         f"The private key is in {files.private_key}, readable by you only. Paste the lines above into the "
         "configuration; then `cds-service doctor` explains the client, and this prints a token for one call: "
-        f"cds-service doctor --token {files.name} --folder {files.folder} --issuer {issuer} --audience <URL>"
+        f"cds-service doctor --token {files.name} --folder {quote(str(files.folder))} "
+        f"--issuer {quote(issuer)} --audience <URL>"
     )
 
 
@@ -106,11 +110,13 @@ def _examine(config: Path | None, *, offline: bool, output: Format) -> None:
     read = str(file) if file.is_file() else f"no {file}: every setting has its default"
     checks = [ok("configuration", read)]
     found, service_ids = trial_checks(settings)
-    checks += [
-        *found,
-        *site_checks(settings, offline=offline),
-        *client_checks(settings, service_ids, offline=offline),
-    ]
+    ask = None if offline else Transport(ca_file=settings.service.ca_file)
+    checks += [*found, *site_checks(settings, offline=offline)]
+    if settings.audit.sink is not None and not settings.audit.sink.startswith("file:"):
+        checks.append(audit_server_check(settings.audit.sink, ask))
+    checks += client_checks(settings, service_ids, ask)
+    if ask is not None:
+        ask.close()
     bad = sum(check.state is State.failed for check in checks)
     if output is Format.json:
         ends.write(orjson.dumps(_as_json(checks), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
@@ -142,6 +148,8 @@ def _show(checks: Sequence[Check]) -> None:
     width = max(len(check.subject) for check in checks)
     for check in checks:
         state = typer.style(f"{check.state.value:<7}", fg=_COLOURS[check.state])
-        typer.echo(f"{state}  {check.subject:<{width}}  {check.found}")
+        # A kid is its client's own choice, and must not steer the terminal.
+        found = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in check.found)
+        typer.echo(f"{state}  {check.subject:<{width}}  {found}")
         if check.remedy:
             typer.echo(f"{'':<7}  {'':<{width}}  → {check.remedy}")

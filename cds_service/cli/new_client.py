@@ -100,13 +100,18 @@ def configuration(files: ClientFiles, issuer: str, beside: Path) -> str:
     return "\n".join(
         (
             "[[clients]]",
-            f"name = {json.dumps(files.name)}",
-            f"issuer = {json.dumps(issuer)}",
-            f"jwks_file = {json.dumps(str(jwk_set))}",
+            f"name = {_toml(files.name)}",
+            f"issuer = {_toml(issuer)}",
+            f"jwks_file = {_toml(str(jwk_set))}",
             "# The FHIR servers that its calls may name; without them it sends all data as prefetch:",
             '# fhir_servers = ["https://ehr.example.org/r4"]',
         )
     )
+
+
+def _toml(text: str) -> str:
+    """A basic string: JSON's but for DEL, and for the surrogates by which JSON may write what is beyond 16 bits."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def signed_token(files: ClientFiles, issuer: str, audience: str, *, tenant: str | None, seconds: int) -> str:

@@ -175,4 +175,6 @@ def _run(
         refused=refused,
         tls=tls,
     )
-    Server(app, _url(host, port).removeprefix("http://"), limits, workers=workers, **observed).run()
+    # gunicorn drops X_Forwarded_For before anybody can see that it was there: where that decides, it is a 400.
+    options = {**observed, "header_map": "drop" if settings.clients else "refuse"}
+    Server(app, _url(host, port).removeprefix("http://"), limits, workers=workers, **options).run()

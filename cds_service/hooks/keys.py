@@ -25,7 +25,7 @@ from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from cds_service.hooks.jwk import SET_BYTES, BadKeys, JwkSet, PublicKey, read_jwk_set
 from cds_service.records.addresses import ANYWHERE
-from cds_service.records.connections import session
+from cds_service.records.connections import read_body, session
 
 FETCH_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 60.0
@@ -35,7 +35,6 @@ MOST_AGE_SECONDS: Final = 86_400.0
 # How long a set that should have been renewed is still used while its server does not answer.
 STALE_SECONDS: Final = 86_400.0
 _WAITERS: Final = 8
-_CHUNK: Final = 1 << 16
 _MAX_AGE: Final = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?(\d{1,10})', re.IGNORECASE)
 _UNCACHED: Final = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b", re.IGNORECASE)
 
@@ -193,6 +192,8 @@ class PublishedKeys:
                 self._report(bad.problem)
         except BadKeys as bad:
             self._report(bad.problem)
+        except Exception as error:  # whatever it is, it must not be printed by the thread that it ends
+            self._report(f"the keys could not be had: {type(error).__name__}")
         finally:
             with self._lock:
                 self._running = None
@@ -207,6 +208,11 @@ def fetch_jwk_set(url: str, *, ca_file: Path | None = None) -> Fetched:
     Raises BadKeys.
     """
     until = time.monotonic() + FETCH_SECONDS
+
+    def check_time() -> None:
+        if time.monotonic() > until:
+            raise TimeoutError
+
     try:
         with session(ANYWHERE, ca_file=ca_file) as once:
             answer = once.get(
@@ -219,25 +225,16 @@ def fetch_jwk_set(url: str, *, ca_file: Path | None = None) -> Fetched:
             with answer:
                 if answer.status_code != 200:
                     raise BadKeys(f"the server of the keys answered with HTTP {answer.status_code}, not 200")
-                return Fetched(_body(answer, until), _age(answer.headers.get("Cache-Control", "")))
+                body = read_body(answer, SET_BYTES, check_time)
+                if body is None:
+                    raise BadKeys(f"the JWK Set is larger than {SET_BYTES} bytes")
+                return Fetched(body, _age(answer.headers.get("Cache-Control", "")))
     except requests.exceptions.SSLError:
         raise BadKeys("the certificate of the server of the keys is not accepted") from None
     except (requests.Timeout, PoolTimeout, TimeoutError):
         raise BadKeys(f"the server of the keys did not answer within {FETCH_SECONDS:g} s") from None
     except (requests.RequestException, HTTPError, OSError, ValueError):
         raise BadKeys("the server of the keys can't be reached") from None
-
-
-def _body(answer: requests.Response, until: float) -> bytes:
-    """The decoded body, read piece by piece: neither a slow nor an endless one gets past the bounds."""
-    body = bytearray()
-    while piece := answer.raw.read1(_CHUNK, decode_content=True):
-        body += piece
-        if len(body) > SET_BYTES:
-            raise BadKeys(f"the JWK Set is larger than {SET_BYTES} bytes")
-        if time.monotonic() > until:
-            raise TimeoutError
-    return bytes(body)
 
 
 def _age(cache_control: str) -> float:

@@ -29,24 +29,32 @@ _FORWARDED: Final = frozenset(
         "fastly-client-ip",
         "fly-client-ip",
         "forwarded",
+        "front-end-https",
+        "remote-addr",
         "true-client-ip",
         "via",
         "x-client-ip",
         "x-cloud-trace-context",
         "x-cluster-client-ip",
+        "x-coming-from",
         "x-host",
         "x-originating-ip",
         "x-proxyuser-ip",
         "x-rewrite-url",
+        "x-scheme",
+        "x-url-scheme",
+        "x-varnish",
+        "x-via",
     }
 )
 _FORWARDED_PREFIXES: Final = (
     "cf-",
     "x-amzn-",
     "x-appengine-",
+    "x-arr-",
     "x-azure-",
     "x-envoy-",
-    "x-forwarded",
+    "x-forward",
     "x-http-host",
     "x-original-",
     "x-proxy-",
@@ -76,7 +84,7 @@ def from_foreign_page(request: Request) -> bool:
     """Whether a browser says that a web page sent this request, and not one that this machine itself serves."""
     origin = request.headers.get("Origin")
     if origin is None:
-        return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+        return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
     try:
         return not is_loopback(parse_url(origin).host)
     except ValueError:

@@ -13,14 +13,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from cds_service.errors import InputError
+from cds_service.records.token_file import TOKEN
 
 PATIENT_VIEW: Final = "patient-view"
 _FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _USER_TYPES: Final = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson")
 # Whose server it is, and whether it can be read in one way only, is judged by `servers`.
 _SERVER: Final = re.compile(r"https?://[^\s/]\S{0,2000}", re.IGNORECASE)
-# Visible ASCII only: whatever else stands in a token could smuggle a second header line.
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def _server(body: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
         )
     place = "fhirAuthorization.access_token"
     token = _text(authorization, "access_token", place, "send the OAuth 2.0 access token")
-    if not _TOKEN.fullmatch(token):
+    if not TOKEN.fullmatch(token):
         raise InputError(f"{place} must consist of visible ASCII characters.", expression=place)
     kind = authorization.get("token_type", "Bearer")
     if not isinstance(kind, str) or kind.lower() != "bearer":

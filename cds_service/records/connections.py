@@ -31,6 +31,7 @@ Endpoint = tuple[socket.AddressFamily, tuple[Any, ...]]
 Resolve = Callable[[str, int], Sequence[Endpoint]]
 # More addresses of one name than this are not tried.
 _MOST_ADDRESSES: Final = 8
+_CHUNK: Final = 1 << 16
 
 
 class AddressNotAllowed(CdsServiceError):  # noqa: N818  (a decision, not a failure)
@@ -95,6 +96,19 @@ def session(
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return made
+
+
+def read_body(answer: requests.Response, most: int, check_time: Callable[[], object]) -> bytes | None:
+    """The decoded body, None where it has more bytes than `most`. It is read piece by piece, with `check_time()` after
+    each, so that neither a slow nor an endless one gets past the bounds. Raises what `check_time` and urllib3 raise.
+    """
+    body = bytearray()
+    while piece := answer.raw.read1(_CHUNK, decode_content=True):
+        body += piece
+        if len(body) > most:
+            return None
+        check_time()
+    return bytes(body)
 
 
 class _OneAnswer(requests.Session):

@@ -9,6 +9,7 @@ that can't be had raises UnobtainableError; anything else unobtainable is only r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 
 from cds_service.errors import UnobtainableError
 from cds_service.records import scopes
@@ -199,14 +200,15 @@ def acquire(
     observation_codes: Sequence[str] = (),
     by_code: bool = False,
     unavailable: Collection[str] = (),
+    ca_file: Path | None = None,
 ) -> PatientRecord:
     """One patient's record from a FHIR server, within `seconds`. Raises UnobtainableError without the
     Patient.
 
     `patient_id` is a bare id. `observation_codes`: see Source. A transport of its own is made and closed when
-    none is given. Whoever calls has chosen the server: it may have any address.
+    none is given, `ca_file`: as for Transport. Whoever calls has chosen the server: it may have any address.
     """
-    own = transport or Transport()
+    own = transport or Transport(ca_file=ca_file)
     try:
         source = Source(base_url.rstrip("/"), own, token, None, tuple(observation_codes), by_code, ANYWHERE)
         acquisition = Acquisition(

@@ -24,12 +24,11 @@ from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from cds_service.errors import CdsServiceError, InputError
 from cds_service.records.addresses import PUBLIC, Reach
-from cds_service.records.connections import AddressNotAllowed, Resolve, resolve, session
+from cds_service.records.connections import AddressNotAllowed, Resolve, read_body, resolve, session
 from cds_service.records.json_body import read_json
 from cds_service.records.origins import on_server
 from cds_service.records.record import FAILED, REFUSED
 
-_CHUNK: Final = 1 << 16
 _BACKOFF_SECONDS: Final = 0.2
 
 
@@ -146,7 +145,10 @@ class Transport:
             ) as response:
                 if not 200 <= response.status_code < 300:
                     return response.status_code, _retry_after(response.headers.get("Retry-After")), b""
-                return response.status_code, None, self._read(response, deadline)
+                body = read_body(response, self.bounds.answer_bytes, deadline.remaining)
+                if body is None:
+                    raise FetchFailure("answer too large")
+                return response.status_code, None, body
         except AddressNotAllowed as refusal:
             raise FetchFailure(str(refusal)) from None
         except (requests.Timeout, PoolTimeout, TimeoutError):
@@ -154,18 +156,6 @@ class Transport:
         except (requests.RequestException, HTTPError, OSError, ValueError):
             deadline.remaining()
             raise FetchFailure("connection") from None
-
-    def _read(self, response: requests.Response, deadline: Deadline) -> bytes:
-        """The decoded body, read piece by piece so that neither a slow nor an endless one gets past the
-        bounds.
-        """
-        body = bytearray()
-        while piece := response.raw.read1(_CHUNK, decode_content=True):
-            body += piece
-            if len(body) > self.bounds.answer_bytes:
-                raise FetchFailure("answer too large")
-            deadline.remaining()
-        return bytes(body)
 
 
 def _http_failure(status: int) -> FetchFailure:

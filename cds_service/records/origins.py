@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote, urljoin, urlsplit
 
 from cds_service.records.addresses import LOOPBACK, Reach, is_loopback, reach_of
 
@@ -112,6 +112,12 @@ def _leads_out(segment: str) -> bool:
         or re.search(r"[/\\%\x00-\x1f\x7f]", plain) is not None
         or _PERCENT.search(segment) is not None
     )
+
+
+def secure(url: str) -> bool:
+    """Whether what is sent to this address can't be read or changed on its way: by https, or on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname)
 
 
 def on_server(base_url: str, link: str) -> str | None:

@@ -178,7 +178,7 @@ class Traffic:
         """Whether there is memory to work on this body: for small ones always, for large ones beside few others."""
         limit = self._limits.body_bytes
         small = len(body) * self._at_once <= limit
-        return small or sum(self._worked.values()) + len(body) <= WORKED_BODIES * limit
+        return small or bool(sum(self._worked.values()) + len(body) <= WORKED_BODIES * limit)
 
     def _refuse(self, connection: Connection, status: int) -> None:
         """Answers without a thread, and lets the client finish what it is sending, so that it reads the answer."""

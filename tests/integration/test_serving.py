@@ -50,6 +50,19 @@ def test_serve_answers_as_configured(tmp_path: Path) -> None:
     assert served.lines()[0]["event"] == "started"
 
 
+def test_without_clients_no_spelling_of_a_forwarded_header_gets_past(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        for name, status in [
+            ("X-Correlation-Id", 200),
+            ("X-Forwarded-For", 403),
+            ("X_Forwarded_For", 400),
+            ("x-forwarded_for", 400),
+        ]:
+            wire = served.connect()
+            wire.send(f"GET /cds-services HTTP/1.1\r\nHost: localhost\r\n{name}: 192.0.2.1\r\n\r\n".encode())
+            assert wire.answer()[0] == status, name
+
+
 @pytest.mark.parametrize("command", ["serve", "demo"])
 def test_a_port_that_is_taken_is_one_sentence(command: str, tmp_path: Path) -> None:
     with socket.socket() as taken:

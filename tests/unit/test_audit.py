@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from cds_service.hooks.observed import Unmetered
 from cds_service.hooks.problems import outcome
 from tests.support.audit import by_type, check_failure, check_success, repository
 from tests.support.certificates import authority
+from tests.unit.records_io.scripted_server import raw_server
 
 WHEN = datetime(2026, 6, 15, 12, tzinfo=UTC)
 ACCESS: dict[str, Any] = {
@@ -384,6 +387,37 @@ def test_what_may_pass_is_tried_again(tmp_path: Path, status: int) -> None:
     assert [fields["problem"] for fields in told] == [f"HTTP {status}"], "no redirect was followed"
     assert len(server.paths) == 2
     assert meter.results["delayed"] == 1
+
+
+def test_an_answer_that_does_not_end_holds_up_nothing(tmp_path: Path) -> None:
+    def talk(connection: socket.socket, stop: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 1000000\r\n\r\n")
+        stop.wait(60)
+
+    told: Queue[Any] = Queue()
+    with raw_server(talk) as base:
+        log = lambda _event, **fields: told.put(fields["problem"])  # noqa: E731
+        sink = server_sink(base, tmp_path / "spool", log=log)
+        sink.start()
+        sink.record({"n": 1})
+        assert told.get(timeout=10) == "HTTP 302"
+        sink.close()
+
+
+def test_its_certificate_must_be_of_an_authority_that_is_trusted(tmp_path: Path) -> None:
+    own = authority(tmp_path)
+    told: Queue[Any] = Queue()
+    with repository(tls=own.server("localhost")) as server:
+        log = lambda _event, **fields: told.put(fields["problem"])  # noqa: E731
+        sink = server_sink(server.base, tmp_path / "spool", log=log)
+        sink.start()
+        sink.record({"n": 1})
+        assert told.get(timeout=30) == "certificate"
+        sink.close()
+        sink = server_sink(server.base, tmp_path / "spool", log=log, ca_file=own.file)
+        sink.start()
+        assert server.wait_for(1) == [{"n": 1}]
+        sink.close()
 
 
 def test_a_full_spool_refuses_the_call(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ from cds_service.rendering.explanation import marks_for
 from cds_service.screening import Screener
 from cds_service.settings import Settings
 from tests.support.answers import Answer, answering, free_port
+from tests.support.certificates import authority
+from tests.unit.records_io.scripted_server import patient, serving
 
 TRIAL = "nct02917681"
 TRIALS = Path(__file__).resolve().parents[2] / "cds_service" / "trials"
@@ -304,6 +306,21 @@ def test_a_server_that_refuses_ends_with_3_and_gets_the_token_of_the_file(
     assert {request.headers.get("Authorization") for request in asked} == {"Bearer s3cret-token"}
     assert "s3cret" not in said
     assert "secret-id" not in said
+
+
+def test_a_server_with_a_certificate_of_the_sites_own_authority_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    own = authority(tmp_path)
+    with serving({"Patient/p": patient("p")}, tls=own.server("localhost")) as server:
+        url = server.base.replace("127.0.0.1", "localhost")
+        arguments = ["assess", "--fhir-server", url, "--patient", "p"]
+        assert run(arguments) == 3
+        assert server.requests == []
+        capsysbinary.readouterr()  # the test's own server complains, too
+        monkeypatch.setenv("CDS_CA_FILE", str(own.file))
+        _ends(arguments, 0, capsysbinary)
+        assert server.asked("Patient/p")
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nline", "é"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import tomllib
 from collections.abc import Callable, Sequence
@@ -14,16 +15,17 @@ import jwt
 import pytest
 from sqlalchemy import create_engine, text
 
-from cds_service.app import create_app, load_screener
-from cds_service.cli import checks, client_checks
+from cds_service.app import create_app, load_screener, metrics_token
+from cds_service.cli import checks, server_checks
 from cds_service.cli.commands import run
+from cds_service.errors import ConfigurationError
 from cds_service.logs import silent
 from cds_service.screening import Screener
 from cds_service.settings import Settings, load_settings
 from cds_service.storage import Pseudonyms, Store
 from tests.support.answers import free_port
 from tests.support.client_keys import ec_key, jwk_of, jwk_set, rsa_key
-from tests.unit.records_io.scripted_server import Answer, serving
+from tests.unit.records_io.scripted_server import Answer, counted, serving
 
 R4 = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
 BASE = "https://cds.example.org"
@@ -204,7 +206,7 @@ def test_published_keys_are_asked_for_unless_offline(found: Found) -> None:
 def test_a_fhir_server_is_asked_for_its_capabilities_without_a_token(
     found: Found, monkeypatch: pytest.MonkeyPatch, answer: Any, state: str, words: str
 ) -> None:
-    monkeypatch.setattr(client_checks, "secure", lambda _: False)
+    monkeypatch.setattr(server_checks, "secure", lambda _: False)
     with serving({"metadata": answer}) as server:
         config = f'[service]\nfhir_servers = ["{server.base}"]'
         (check,) = found(config, failing=["FHIR server"] if state == "failed" else [])["FHIR server"]
@@ -229,7 +231,7 @@ def test_a_server_of_this_machine_needs_no_https(found: Found) -> None:
 def test_a_name_that_leads_where_the_service_does_not_go_fails(
     found: Found, monkeypatch: pytest.MonkeyPatch, address: str, kind: str
 ) -> None:
-    monkeypatch.setattr(client_checks, "resolve", lambda _h, port: [(socket.AF_INET, (address, port))])
+    monkeypatch.setattr(server_checks, "resolve", lambda _h, port: [(socket.AF_INET, (address, port))])
     Path("keys.json").write_bytes(jwk_set(jwk_of(ec_key(), "one")))
     config = client(jwks_file="keys.json", fhir_servers=["https://ehr.example.org/r4"])
     subject = "client a: FHIR server"
@@ -254,7 +256,7 @@ def test_files_that_others_can_open_fail(found: Found, tmp_path: Path) -> None:
     )
     Pseudonyms.load(tmp_path / "key")
     for name in ("metrics", "audit.ndjson"):
-        (tmp_path / name).write_text("s3cr3t-token")
+        (tmp_path / name).write_text("s3cr3t-token-of-some-length")
         (tmp_path / name).chmod(0o600)
     shown = found(config)
     subjects = ["pseudonym key", "audit sink", "metrics token"]
@@ -272,6 +274,7 @@ def test_places_that_can_not_be_written_and_files_that_are_not_there_fail(found:
         '[audit]\nsink = "file:nowhere/audit"\n[feedback]\npseudonym_key_file = "nowhere/key"'
     )
     found(config, failing=["database", "pseudonym key", "audit sink", "metrics token"])
+    found('[audit]\nsink = "file:."', failing=["audit sink"])
 
 
 @pytest.mark.parametrize(
@@ -282,14 +285,61 @@ def test_what_names_patients_should_not_travel_in_the_open(found: Found, sink: s
     assert found(f'[audit]\nsink = "{sink}"')["audit sink"][0]["state"] == state
 
 
-def test_an_audit_server_needs_its_token(found: Found) -> None:
-    config = '[audit]\nsink = "https://audit.example.org/fhir"\ntoken_file = "token"'
-    found(config, failing=["audit sink"])
-    Path("token").write_text("")
-    assert "empty" in found(config, failing=["audit sink"])["audit sink"][0]["found"]
-    Path("token").write_text("s3cr3t-token")
-    Path("token").chmod(0o600)
-    assert found(config)["audit sink"][0]["state"] == "ok"
+def token_file(content: str) -> None:
+    Path("token").touch(0o600)
+    Path("token").write_text(content)
+
+
+def test_a_token_that_the_start_would_refuse_fails(found: Found) -> None:
+    config = '[service]\nmetrics_token_file = "token"\n'
+    for content in ("", "two s3cr3t-token", "tökén-s3cr3t-token", "short"):
+        token_file(content)
+        found(config, failing=["metrics token"])
+        with pytest.raises(ConfigurationError):
+            metrics_token(Path("token"))
+    token_file("s3cr3t-token-of-some-length")
+    assert found(config)["metrics token"][0]["state"] == "ok"
+
+
+def test_an_audit_server_needs_its_token_and_a_folder_of_its_own(found: Found) -> None:
+    config = '[audit]\nsink = "{}"\ntoken_file = "token"\nspool_dir = "a/spool"'
+    sink = config.format("https://audit.example.org/fhir")
+    for content in ("", "two s3cr3t-token"):
+        found(sink, "--offline", failing=["audit sink"])
+        token_file(content)
+    token_file("s3cr3t-token")
+    shown = found(sink, "--offline")
+    assert shown["audit sink"][0]["state"] == "ok"
+    assert "not asked" in shown["audit sink: server"][0]["found"]
+    plain = config.format("http://audit.example.org/fhir")
+    assert "unencrypted" in found(plain, "--offline", failing=["audit sink"])["audit sink"][0]["found"]
+    assert not Path("a").exists(), "looking changes nothing"
+    Path("a/spool").mkdir(parents=True)
+    Path("a/spool").chmod(0o755)
+    assert "chmod 700" in found(sink, "--offline", failing=["audit sink"])["audit sink"][0]["remedy"]
+    Path("a/spool").chmod(0o700)
+    found(sink, "--offline")
+
+
+def test_an_audit_server_is_asked_without_its_token(found: Found) -> None:
+    token_file("s3cr3t-token")
+    config = '[audit]\nsink = "{}"\ntoken_file = "token"'
+    with serving({"metadata": counted(R4, Answer(status=404))}) as server:
+        (asked,) = found(config.format(server.base))["audit sink: server"]
+        assert asked["state"] == "ok"
+        assert "Authorization" not in server.requests[0].headers
+        (asked,) = found(config.format(server.base))["audit sink: server"]
+        assert asked["state"] == "warning", "it may take events and show nothing"
+    (asked,) = found(config.format(f"http://127.0.0.1:{free_port()}/fhir"))["audit sink: server"]
+    assert (asked["state"], "events wait" in asked["remedy"]) == ("warning", True)
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(ends: Ends) -> None:
+    Path("keys.json").write_bytes(jwk_set(jwk_of(ec_key(), "\x1b[2Jone\nok")))
+    Path("cds-service.toml").write_text(client(jwks_file="keys.json"))
+    out, _ = ends(["--offline"], 0)
+    assert "\x1b" not in out
+    assert "\ufffd[2Jone\ufffdok: ES384" in out
 
 
 def test_a_database_is_looked_at_and_left_as_it_is(found: Found, tmp_path: Path) -> None:
@@ -324,6 +374,10 @@ def test_a_database_server_is_asked_unless_offline_and_its_password_is_not_shown
     (check,) = found(config, failing=["database"])["database"]
     assert check["found"] == "postgresql 127.0.0.1 cds does not answer"
     assert found(config, "--offline")["database"][0]["state"] == "ok"
+
+
+def test_a_database_that_the_service_does_not_know_fails_without_being_asked(found: Found) -> None:
+    found('[service]\ndatabase_url = "mysql://127.0.0.1/x"', "--offline", failing=["database"])
 
 
 def test_trials_that_can_not_be_loaded_fail(found: Found, tmp_path: Path) -> None:
@@ -384,6 +438,14 @@ def test_a_client_made_here_is_let_in(ends: Ends, found: Found, loaded: Screener
     service.transport.close()
 
 
+def test_the_command_for_a_token_can_be_pasted(ends: Ends) -> None:
+    _, told = ends(["--new-client", "a", "--folder", "my keys", "--issuer", "https://a.example/?b&c"], 0)
+    name, command, *arguments = shlex.split(told[told.rindex("cds-service doctor") :].replace("<URL>", "x"))
+    assert (name, command) == ("cds-service", "doctor")
+    token, _ = ends(arguments, 0)
+    assert jwt.decode(token.strip(), options={"verify_signature": False})["iss"] == "https://a.example/?b&c"
+
+
 def test_a_key_is_never_written_over(ends: Ends) -> None:
     ends(["--new-client", "a"], 0)
     kept = {path.name: path.read_bytes() for path in Path().iterdir()}
@@ -407,6 +469,9 @@ def test_the_lines_name_the_keys_as_the_configuration_file_sees_them(ends: Ends,
     made = tomllib.loads(beside)["clients"][0]
     assert made["jwks_file"] == str(tmp_path / "b.jwks.json")
     assert made["issuer"] == 'https://b.example/"x"'
+    odd, _ = ends(["--new-client", "c", "--folder", "\N{GRINNING FACE}", "--issuer", "a\x7fb", *config], 0)
+    made = tomllib.loads(odd)["clients"][0]
+    assert (Path(made["jwks_file"]).parent.name, made["issuer"]) == ("\N{GRINNING FACE}", "a\x7fb")
 
 
 @pytest.mark.parametrize("name", ["../a", "a/b", "", ".a", "a b", "-a", "a" * 65, "ä"])

@@ -234,7 +234,7 @@ class Publisher:
     """A server of keys without a network: gives `answer`, counts fetches, and waits while `held`."""
 
     def __init__(self, *keys: dict[str, Any], age: float = 3600.0) -> None:
-        self.answer: Fetched | BadKeys = Fetched(jwk_set(*keys), age)
+        self.answer: Fetched | Exception = Fetched(jwk_set(*keys), age)
         self.fetches = 0
         self.open = threading.Event()
         self.open.set()
@@ -242,7 +242,7 @@ class Publisher:
     def fetch(self, _url: str) -> Fetched:
         self.fetches += 1
         assert self.open.wait(60)
-        if isinstance(self.answer, BadKeys):
+        if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
@@ -310,10 +310,11 @@ def test_a_set_past_its_age_is_fetched_before_it_is_used(published: Published, c
         BadKeys("the server of the keys can't be reached"),
         Fetched(b"<html>", 3600),
         Fetched(jwk_set({**A, "d": "x"}), 9),
+        RuntimeError("a defect"),
     ],
 )
 def test_the_old_set_stands_in_for_a_day_while_none_can_be_had(
-    published: Published, clock: Clock, reported: list[str], failure: Fetched | BadKeys
+    published: Published, clock: Clock, reported: list[str], failure: Fetched | Exception
 ) -> None:
     publisher = Publisher(A, age=600.0)
     keys = published(publisher)
