@@ -10,7 +10,10 @@
 - `elm`          the engine: ELM, translated from the criteria's CQL, compiled once to closures over FHIR JSON
 - `eligibility`  a trial package, its verdicts, attestations and the overall status; no I/O, no clock
 - `screening`    screen(record, trials, as_of) → assessments, the one path that everything shares
-- `hooks`        CDS Hooks: discovery, patient-view, cards, feedback      `sandbox`  the embedded demo EHR
+- `storage`      cards shown and feedback on them, under keyed hashes
+- `hooks`        CDS Hooks: who may call, discovery, patient-view, cards, feedback      `sandbox`  the embedded demo EHR
+- `audit`, `metrics`, `logs`   what is on record, counted and logged
+- `server`       requests read within limits, answered by threads, ended in order
 - `app`, `cli`   join the parts
 
 Unknown is never turned into no: a doubtful fact, a failed search or an unreadable unit makes a criterion unknown.

@@ -2,7 +2,8 @@
 accident.
 
 What libraries log takes the same form, and none of their words: they may repeat an address, a header or a value. Error
-policy: a field that is not on the list is a programming error and raises TypeError in tests and at run time alike.
+policy: a field that is not on the list is a programming error and raises TypeError in tests and at run time alike. A
+line that can't be written (a full disk, a collector that is gone) is lost: no request fails for its log.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -63,9 +65,12 @@ def json_log(stream: TextIO | None = None) -> Log:
         if unknown := fields.keys() - FIELDS:
             raise TypeError(f"not on the list of fields that may be logged: {sorted(unknown)}")
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
+        written = orjson.dumps(line).decode() + "\n"
         out = stream if stream is not None else sys.stderr
-        out.write(orjson.dumps(line).decode() + "\n")
-        out.flush()
+        # Full, or closed at the other end or at this one, or in the middle of a line that a signal interrupted.
+        with suppress(OSError, ValueError, RuntimeError):
+            out.write(written)
+            out.flush()
 
     return log
 

@@ -77,6 +77,7 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _LATENCIES: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DEAD: Final = "dead"
+_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of its own is made there, as tempfile makes it
 
 
 class Metrics:
@@ -223,11 +224,15 @@ def _one_of(known: Collection[str], word: str) -> str:
 def shared_folder() -> Iterator[Path]:
     """A folder in which this process and all that fork from it count together; removed when this process is done.
 
+    In memory where the system has a place for it: counting waits for no disk, and none that is full kills a worker, as
+    it does whoever writes to a mapped file that finds no room.
+
     To be entered before any Metrics is made: prometheus-client chooses once a process how its values are kept, and by
     an environment variable where.
     """
     owner = os.getpid()
-    folder = Path(tempfile.mkdtemp(prefix="cds-service-metrics-"))
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="cds-service-metrics-", dir=memory))
     before = values.ValueClass
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]

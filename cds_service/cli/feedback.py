@@ -191,11 +191,14 @@ def _patients(
         ends.tell(
             "this issuer is not configured under [[clients]]; looking for what was stored while it was."
         )
-    tenants = known[chosen].tenants if chosen in known else ()
+    # Those of the settings, and those that tokens named without any setting.
+    tenants = sorted({*(known[chosen].tenants if chosen in known else ()), *store.tenants(chosen)})
     if tenant is None and len(tenants) > 1:
-        raise InputError(f"--tenant is needed for this issuer: one of {', '.join(tenants)}.")
+        raise InputError(
+            f"--tenant is needed for this issuer: one of {', '.join(tenants)}, or '' for calls that named none."
+        )
     # Calls may have come without a tenant before one was configured.
-    named = [tenant] if tenant is not None else [None, *tenants]
+    named = [tenant or None] if tenant is not None else [None, *tenants]
     return [pseudonyms.patient(chosen, each, identifier) for each in named]
 
 

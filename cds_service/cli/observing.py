@@ -6,6 +6,7 @@ with words of this program. Nothing here fails.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -68,13 +69,22 @@ class ServerLogger(Logger):  # type: ignore[misc]
 def gunicorn_options(app: Flask, metrics_folder: Path | None) -> dict[str, Any]:
     """The settings of gunicorn that these things need."""
     service: Service = app.extensions["cds_service"]
+    gone: deque[int] = deque()
 
     def begun(_worker: Any) -> None:
         if service.audit is not None:
             service.audit.start()
 
     def ended(_server: Any, worker: Any) -> None:
-        if metrics_folder is not None:
-            worker_ended(metrics_folder, worker.pid)
+        if metrics_folder is None:
+            return
+        # A signal's work, which the signal of another worker's end may interrupt: whoever came first does it all, since
+        # the one that interrupts would wait for the folder's lock, and the one that holds it for the other.
+        gone.append(worker.pid)
+        if len(gone) > 1:
+            return
+        while gone:
+            worker_ended(metrics_folder, gone[0])
+            gone.popleft()
 
     return {"logger_class": ServerLogger, "post_worker_init": begun, "child_exit": ended}

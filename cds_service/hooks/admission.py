@@ -42,7 +42,8 @@ class Rates:
         self._file, path = tempfile.mkstemp(prefix="cds-service-rates-")
         weakref.finalize(self, os.close, self._file)
         os.unlink(path)  # no name is needed: the workers inherit the descriptor
-        os.ftruncate(self._file, size)
+        # Written, so that it has its place: on a disk that is full, counting would kill the process otherwise.
+        os.write(self._file, bytes(size))
         # Of each client, the moment at which its bucket is full again: all that the level follows from.
         self._full_at = mmap.mmap(self._file, size)
         self._threads = threading.Lock()

@@ -194,7 +194,7 @@ def _tenant(claims: Mapping[str, Any], client: Client) -> str | None:
     tenant = claims.get("tenant")
     if client.tenants and tenant not in client.tenants:
         raise Refused("tenant")
-    return tenant if isinstance(tenant, str) else None
+    return tenant if isinstance(tenant, str) and tenant else None
 
 
 def _token_id(claims: Mapping[str, Any]) -> str:

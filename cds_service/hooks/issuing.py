@@ -74,6 +74,8 @@ def issue(
     ]
     if issued:
         with phase("store"):
+            if caller.tenant is not None:
+                service.store.remember_tenant(caller.issuer, caller.tenant)
             service.store.record_cards(issued)
     for card in issued:
         service.meter.shown(card.trial)

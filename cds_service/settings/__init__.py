@@ -40,10 +40,9 @@ class ServiceSettings:
     zone. fhir_servers: the FHIR servers that may be asked while no client is configured; empty = loopback
     addresses. private_networks: networks that are not of the public internet to which the names of those servers
     may resolve, while no client is configured. ca_file: a PEM file of the authorities that may sign the certificates
-    of FHIR servers, that for audit events included, and of clients' jwks_url; None = the public ones. unavailable:
-    resource types that this site does not offer. observations: `all` or `codes` (how they are searched).
-    metrics_token_file: a file with the bearer token of whoever reads /metrics from another machine; None = this
-    machine only.
+    of FHIR servers, of audit.sink and of clients' jwks_url; None = the public ones. unavailable: resource types that
+    this site does not offer. observations: `all` or `codes` (how they are searched). metrics_token_file: a file with
+    the bearer token of whoever reads /metrics from another machine; None = this machine only.
     """
 
     base_url: str | None = None

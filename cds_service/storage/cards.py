@@ -4,35 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, insert, or_, select
+from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, insert, or_, select
 
 from cds_service.storage.records import OVERRIDDEN, REVOKED, Answer, IssuedCard, Shown
 from cds_service.storage.schema import CARDS, FEEDBACK, REFUSALS
 from cds_service.terminology.systems import OVERRIDE_REASON
 
 _FIELDS = tuple(IssuedCard.__slots__)
+# What each call asks, built once: building a statement costs as much as the database takes to answer it.
+_PATIENT: Final[BindParameter[str]] = bindparam("patient")
+_ANSWERS: Final = select(FEEDBACK).where(FEEDBACK.c.patient == _PATIENT)
+_STANDING: Final = select(REFUSALS).where(REFUSALS.c.patient == _PATIENT)
+_RECENT: Final = select(CARDS).where(CARDS.c.patient == _PATIENT, CARDS.c.issued_at >= bindparam("since"))
+_OF_USER: Final = _RECENT.where(
+    or_(
+        CARDS.c.user == bindparam("user"),
+        CARDS.c.uuid.in_(select(FEEDBACK.c.card).where(FEEDBACK.c.patient == _PATIENT)),
+    )
+)
+_RECORD: Final = insert(CARDS)
 
 
 def record(connection: Connection, cards: Sequence[IssuedCard]) -> None:
     """Records cards, all or none."""
-    connection.execute(insert(CARDS), [{name: getattr(card, name) for name in _FIELDS} for card in cards])
+    connection.execute(_RECORD, [{name: getattr(card, name) for name in _FIELDS} for card in cards])
 
 
 def history(connection: Connection, patient: str, since: datetime, user: str | None) -> list[Shown]:
     """The patient's cards since then and those whose refusal stands, oldest first, each with its answers; with `user`
     without the cards of others that nobody answered.
     """
+    of = {"patient": patient}
     answered: dict[str, list[RowMapping]] = {}
-    for row in connection.execute(select(FEEDBACK).where(FEEDBACK.c.patient == patient)).mappings():
+    for row in connection.execute(_ANSWERS, of).mappings():
         answered.setdefault(row["card"], []).append(row)
-    recent = select(CARDS).where(CARDS.c.patient == patient, CARDS.c.issued_at >= since)
-    if user is not None:
-        recent = recent.where(or_(CARDS.c.user == user, CARDS.c.uuid.in_(list(answered))))
     shown: dict[str, Shown] = {}
-    for row in connection.execute(recent).mappings():
+    recent, within = (_RECENT, {}) if user is None else (_OF_USER, {"user": user})
+    for row in connection.execute(recent, {**of, **within, "since": since}).mappings():
         shown[row["uuid"]] = _shown(row, answers(answered.get(row["uuid"], ())))
-    for row in connection.execute(select(REFUSALS).where(REFUSALS.c.patient == patient)).mappings():
+    for row in connection.execute(_STANDING, of).mappings():
         if row["card"] not in shown:
             # The card and the feedback that refused it are gone already: the refusal is known without them.
             shown[row["card"]] = _shown(row, answers(answered.get(row["card"], ()), row))

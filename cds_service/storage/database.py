@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, delete, insert, select
+import orjson
+from sqlalchemy import Column, Connection, Dialect, Executable, Table, bindparam, delete, insert, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from cds_service.errors import ConfigurationError, RetryLaterError
@@ -23,6 +24,8 @@ from cds_service.storage.records import Deleted, Feedback, IssuedCard, Shown, St
 from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS, prepare, token_hash
 
 SECONDS: Final = 5.0
+_TENANT: Final = "tenant-"
+_SCHEMA: Final = select(ABOUT.c.value).where(ABOUT.c.name == "schema")
 # Rows deleted in one transaction: other writers wait for no more than these.
 _BATCH: Final = 500
 # Seconds between two such transactions, so that a call that waits gets its turn.
@@ -39,10 +42,17 @@ class Store:
         self, url: str, *, seconds: float = SECONDS, report: Callable[[str], None] | None = None
     ) -> None:
         self._engine = open_engine(url, seconds)
+        # The same connections; what they say of a transaction is known when it begins.
+        self._writers = {
+            durable: self._engine.execution_options(**{WRITES: True, DURABLE: durable})
+            for durable in (False, True)
+        }
+        self._first_use = _first_use(self._engine.dialect)
         self._seconds = seconds
         self._report = report
         # SQLite has one writer: threads wait for each other here, which wakes them at once, and not by trying again.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        self._tenants: set[tuple[str, str]] = set()
         self.closed: Final = threading.Event()
         try:
             with self._writing(durable=True) as connection:
@@ -55,13 +65,12 @@ class Store:
             self.release()
 
     def ready(self) -> bool:
-        """Whether the database answers."""
+        """Whether the database answers, and is this service's still."""
         try:
             with self._reading() as connection:
-                connection.execute(select(1))
+                return connection.execute(_SCHEMA).first() is not None
         except RetryLaterError:
             return False
-        return True
 
     def record_cards(self, issued: Sequence[IssuedCard]) -> None:
         """Records cards, all or none, before they are shown. Raises RetryLaterError."""
@@ -69,6 +78,23 @@ class Store:
             return
         with self._writing() as connection:
             cards.record(connection, issued)
+
+    def remember_tenant(self, issuer: str, tenant: str) -> None:
+        """Keeps the name of a tenant whose patients are stored under it, for `tenants`. Raises RetryLaterError."""
+        if (issuer, tenant) in self._tenants:
+            return
+        name = _TENANT + token_hash(issuer, tenant)[:40]
+        values = {"name": name, "value": orjson.dumps([issuer, tenant]).decode()}
+        with self._writing() as connection:
+            connection.execute(insert_into(ABOUT, connection.dialect).values(values).on_conflict_do_nothing())
+        self._tenants.add((issuer, tenant))
+
+    def tenants(self, issuer: str) -> list[str]:
+        """The tenants of the issuer that `remember_tenant` was told of, in order."""
+        asked = select(ABOUT.c.value).where(ABOUT.c.name.startswith(_TENANT, autoescape=True))
+        with self._reading() as connection:
+            known = [orjson.loads(value) for value in connection.scalars(asked)]
+        return sorted(tenant for of, tenant in known if of == issuer)
 
     def history(self, patient: str, since: datetime, *, user: str | None = None) -> list[Shown]:
         """The cards issued for the patient (its hash) since then, and those of standing refusals whatever their age,
@@ -133,16 +159,9 @@ class Store:
 
         Raises RetryLaterError.
         """
-        values = {"token": token_hash(issuer, jti), "expires_at": expires_at}
-        new = insert_into(TOKENS, self._engine.dialect).values(**values)
-        # One statement decides, so that of two that come at once only one is the first.
-        added = new.on_conflict_do_update(
-            index_elements=[TOKENS.c.token],
-            set_={TOKENS.c.expires_at: new.excluded.expires_at},
-            where=TOKENS.c.expires_at < now,
-        ).returning(TOKENS.c.token)
+        values = {"token": token_hash(issuer, jti), "expires_at": expires_at, "now": now}
         with self._writing() as connection:
-            return connection.scalar(added) is not None
+            return connection.scalar(self._first_use, values) is not None
 
     def forget_tokens(self, now: datetime) -> int:
         """Deletes the token ids that have expired, and says how many."""
@@ -179,8 +198,7 @@ class Store:
 
     @contextmanager
     def _writing(self, *, durable: bool = False) -> Iterator[Connection]:
-        engine = self._engine.execution_options(**{WRITES: True, DURABLE: durable})
-        with self._answering(), self._my_turn(), engine.begin() as connection:
+        with self._answering(), self._my_turn(), self._writers[durable].begin() as connection:
             yield connection
 
     @contextmanager
@@ -230,6 +248,18 @@ class Store:
                 connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 connection.close()
+
+
+def _first_use(dialect: Dialect) -> Executable:
+    """Adds a token id that is new or has expired. One statement decides, so that of two that come at once only one is
+    the first.
+    """
+    new = insert_into(TOKENS, dialect)
+    return new.on_conflict_do_update(
+        index_elements=[TOKENS.c.token],
+        set_={TOKENS.c.expires_at: new.excluded.expires_at},
+        where=TOKENS.c.expires_at < bindparam("now"),
+    ).returning(TOKENS.c.token)
 
 
 def _kind(error: Exception) -> str:

@@ -90,9 +90,30 @@ def _sqlite(url: URL, seconds: float) -> Engine:
             url, poolclass=QueuePool, pool_size=4, max_overflow=12, pool_timeout=seconds, connect_args=waits
         )
         _empty_after_fork(engine)
+        _notice_loss(engine)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _notice_loss(engine: Engine) -> None:
+    """A file that was moved away or deleted is no longer the database, though open connections go on with it: what they
+    write would be found by nobody, and a new connection would begin an empty one.
+    """
+    file = engine.url.database or ""
+    opened = False
+
+    def known(_connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        nonlocal opened
+        opened = os.path.exists(file)  # not where it is an SQLite URI of its own
+
+    def check(*_: object) -> None:
+        if opened and not os.path.exists(file):
+            raise FileNotFoundError
+
+    event.listen(engine, "connect", known)
+    event.listen(engine, "checkout", check)
+    event.listen(engine, "do_connect", check)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -1,6 +1,7 @@
 """The tables, and how a database of an earlier version is taken over.
 
-    about                what kind of database this is: the version of its tables, the key of its hashes
+    about                what kind of database this is: the version of its tables, the key of its hashes, the tenants
+                         that it knows by name
     issued_cards         each card that was shown; who it was for as keyed hashes
     feedback             what was said about cards; with the patient's hash where the card is known
     standing_refusals    the cards whose last answer holds until it is revoked, so that it outlives their retention

@@ -334,6 +334,14 @@ def test_what_others_wrote_does_not_steer_the_terminal(ends: Ends) -> None:
     assert "\ufffd[2Jone\ufffdok: ES384" in out
 
 
+@pytest.mark.parametrize(
+    ("sink", "state"),
+    [("http://audit.example.org/fhir", "warning"), ("http://127.0.0.1:8080/fhir", "ok")],
+)
+def test_what_names_patients_should_not_travel_in_the_open(found: Found, sink: str, state: str) -> None:
+    assert found(f'[audit]\nsink = "{sink}"', "--offline")["audit sink: server"][0]["state"] == state
+
+
 def test_a_database_is_looked_at_and_left_as_it_is(found: Found, tmp_path: Path) -> None:
     file = tmp_path / "cds-service.db"
     Store(f"sqlite:///{file}").close()

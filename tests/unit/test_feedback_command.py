@@ -258,6 +258,27 @@ def test_with_several_issuers_and_tenants_the_right_one_must_be_named(
     assert left() == {of["https://a.example", "t1"].uuid}
 
 
+def test_a_tenant_that_no_setting_names_is_not_forgotten(
+    command: Command, store: Store, pseudonyms: Pseudonyms
+) -> None:
+    issuer = "https://a.example"
+    Path("cds-service.toml").write_text(
+        f'[[clients]]\nname = "a"\nissuer = "{issuer}"\njwks_file = "a.json"\n'
+    )
+    for tenant in (None, "t1"):
+        store.record_cards([card(patient=pseudonyms.patient(issuer, tenant, "1"))])
+    store.remember_tenant(issuer, "t1")
+    assert "Erased: 2 cards" in command("erase", "--patient", "1")[0]
+    for tenant in (None, "t1", "t2"):
+        store.record_cards([card(patient=pseudonyms.patient(issuer, tenant, "1"))])
+    store.remember_tenant(issuer, "t2")
+    _, err = command("erase", "--patient", "1", code=2)
+    assert "--tenant is needed for this issuer: one of t1, t2" in err
+    for tenant in ("", "t2", "t1"):
+        assert "Erased: 1 card," in command("erase", "--patient", "1", "--tenant", tenant)[0]
+    assert list(store.issued()) == []
+
+
 def settings(**lines: str) -> Settings:
     text = "".join(f"[{table}]\n{line}\n" for table, line in lines.items())
     Path("cds-service.toml").write_text(text)

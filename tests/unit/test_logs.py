@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import pytest
 
@@ -24,3 +25,16 @@ def test_a_field_that_is_not_on_the_list_is_refused(log: object) -> None:
     assert callable(log)
     with pytest.raises(TypeError, match="patient"):
         log("call", patient="123")
+
+
+def test_a_log_that_nobody_takes_fails_nothing() -> None:
+    reading, writing = os.pipe()
+    out = os.fdopen(writing, "w")
+    log = json_log(out)
+    log("call")
+    assert json.loads(os.read(reading, 1000))["event"] == "call"
+    os.close(reading)
+    log("call")
+    with pytest.raises(BrokenPipeError):
+        out.close()
+    log("call")

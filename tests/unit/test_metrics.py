@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
+from cds_service.cli.observing import gunicorn_options
 from cds_service.metrics import Metrics, kind_of
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -126,6 +129,8 @@ def test_what_dead_workers_counted_stays_and_what_they_were_doing_does_not() -> 
     assert value(told, "cds_request_seconds_count", route="/", method="GET", status="200") == 30
     assert value(told, "cds_requests_in_flight") == 0
     said = {line.split()[1]: line.split()[2:] for line in told.splitlines() if line.startswith("# ")}
+    if os.access("/dev/shm", os.W_OK):
+        assert said["folder"][0].startswith("/dev/shm/"), "a full disk would kill the workers"
     assert {name for name in said["files"] if name.endswith("_dead.db")} == {
         "counter_dead.db",
         "histogram_dead.db",
@@ -134,3 +139,23 @@ def test_what_dead_workers_counted_stays_and_what_they_were_doing_does_not() -> 
     assert said["kept"] == ["True"]
     assert said["removed"] == ["True"]
     assert not Path(said["folder"][0]).exists()
+
+
+def test_workers_that_end_at_once_do_not_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = Flask("test")
+    app.extensions["cds_service"] = SimpleNamespace(audit=None)
+    ended = gunicorn_options(app, tmp_path)["child_exit"]
+    told: list[tuple[str, int]] = []
+
+    def take_over(_folder: Path, pid: int) -> None:
+        told.append(("begins", pid))
+        if pid < 3:  # the signal of the next one's end arrives in the middle
+            ended(None, SimpleNamespace(pid=pid + 1))
+        told.append(("is done", pid))
+
+    monkeypatch.setattr("cds_service.cli.observing.worker_ended", take_over)
+    ended(None, SimpleNamespace(pid=1))
+    ended(None, SimpleNamespace(pid=7))
+    assert told == [(what, pid) for pid in (1, 2, 3, 7) for what in ("begins", "is done")]

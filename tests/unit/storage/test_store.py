@@ -386,3 +386,42 @@ def test_the_longest_feedback_that_is_accepted_is_stored_whole(kept: str, opened
     stored = next(row for row in store.feedback() if row.outcome == "accepted")
     assert stored.accepted_suggestions == said.accepted_suggestions
     assert len(said.accepted_suggestions or "") > 8000
+
+
+def test_the_tenants_of_an_issuer_are_known_to_whoever_erases(kept: str, opened: Open) -> None:
+    store = opened(kept)
+    for issuer, tenant in (("a", "t2"), ("a", "t1"), ("a", "t2"), ("b", "t" * 4000)):
+        store.remember_tenant(issuer, tenant)
+    other = opened(kept)
+    assert other.tenants("a") == ["t1", "t2"]
+    assert other.tenants("b") == ["t" * 4000]
+    assert other.tenants("c") == []
+
+
+def test_a_file_that_was_moved_away_takes_nothing_until_it_is_back(tmp_path: Path, opened: Open) -> None:
+    file, away = tmp_path / "cds.db", tmp_path / "away.db"
+    store = opened(f"sqlite:///{file}")
+    assert store.add_feedback(override("before")) == 1
+    for path in tmp_path.glob("cds.db*"):
+        path.rename(tmp_path / path.name.replace("cds", "away"))
+    for _ in range(2):
+        assert not store.ready()
+        with pytest.raises(RetryLaterError):
+            store.add_feedback(override("lost"))
+    assert not file.exists()
+    for path in tmp_path.glob("away.db*"):
+        path.rename(tmp_path / path.name.replace("away", "cds"))
+    assert not away.exists()
+    assert store.ready()
+    assert store.add_feedback(override("after")) == 1
+    assert {said.card for said in store.feedback()} == {"before", "after"}
+
+
+def test_a_database_without_its_tables_is_not_ready(kept: str, opened: Open) -> None:
+    store = opened(kept)
+    assert store.ready()
+    engine = open_engine(kept, 5.0)
+    with engine.begin() as connection:
+        METADATA.drop_all(connection)
+    engine.dispose()
+    assert not store.ready()
