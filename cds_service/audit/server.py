@@ -46,9 +46,9 @@ class ServerSink:
         token_file: Path | None,
         log: Log,
         meter: Meter,
+        ca_file: Path | None = None,
         capacity: int = 100_000,
         look_again: float = _LOOK_AGAIN,
-        ca_file: Path | None = None,
     ) -> None:
         self._url = f"{base_url.rstrip('/')}/AuditEvent"
         self._token_file = token_file
@@ -88,9 +88,9 @@ class ServerSink:
         if not waiting:
             return 0.0
         # The operator chose the address, so it may be any; what it answers can neither redirect nor hold this up.
-        with session(ANYWHERE, ca_file=self._ca_file) as server:
+        with session(ANYWHERE, ca_file=self._ca_file) as connection:
             for done, path in enumerate(waiting):
-                failure, for_good = self._send(server, path)
+                failure, for_good = self._send(connection, path)
                 if failure is None:
                     self._pause = 0.0
                     self._meter.audited("delivered")
@@ -108,7 +108,7 @@ class ServerSink:
         self._meter.waiting(0)
         return 0.0
 
-    def _send(self, server: requests.Session, path: Path) -> tuple[str | None, bool]:
+    def _send(self, connection: requests.Session, path: Path) -> tuple[str | None, bool]:
         """What went wrong, None for nothing, and whether for good."""
         try:
             body = path.read_bytes()
@@ -124,7 +124,9 @@ class ServerSink:
             **({"Authorization": f"Bearer {token}"} if token else {}),
         }
         try:
-            with server.post(self._url, data=body, headers=headers, timeout=_TIMEOUTS, stream=True) as answer:
+            with connection.post(
+                self._url, data=body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, stream=True
+            ) as answer:
                 status = answer.status_code
         except requests.exceptions.SSLError:
             return "certificate", False

@@ -21,7 +21,6 @@ from cds_service.app import check_base_url, load_screener, metrics_token
 from cds_service.audit import sink_token
 from cds_service.errors import AuthoringError, CdsServiceError, ConfigurationError
 from cds_service.hooks.service import ALL_TRIALS, service_ids
-from cds_service.records.origins import secure
 from cds_service.settings import Settings
 from cds_service.storage import Pseudonyms, sqlite_file
 from cds_service.storage.engine import open_engine
@@ -192,17 +191,9 @@ def audit_check(settings: Settings) -> Check:
     sink = audit.sink
     if not sink.startswith("file:"):
         spool = spool_check(subject, audit.spool_dir)
-        if spool.state is not State.ok:
+        if audit.token_file is None or spool.state is not State.ok:
             return spool
-        if audit.token_file is not None:
-            return token_check(subject, file := audit.token_file, lambda: sink_token(file, sink))
-        if not secure(sink):
-            return warning(
-                subject,
-                f"{sink}: events name patients and travel there unencrypted",
-                "give audit.sink an https address",
-            )
-        return spool
+        return token_check(subject, file := audit.token_file, lambda: sink_token(file, sink))
     path = Path(sink.removeprefix("file:"))
     if not path.exists():
         return to_be_made(subject, path)

@@ -98,9 +98,7 @@ class Repository:
 def repository(
     answer: Callable[[dict[str, Any]], int] = lambda _event: 201, *, tls: ssl.SSLContext | None = None
 ) -> Iterator[Repository]:
-    """Runs until the block ends. What is answered with an error does not count as an event. `tls`: by https, for the
-    name localhost.
-    """
+    """Runs until the block ends. What is answered with an error does not count as an event. tls: as `localhost`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -124,11 +122,11 @@ def repository(
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    origin = "http://127.0.0.1"
+    place = f"http://127.0.0.1:{server.server_address[1]}"
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        origin = "https://localhost"
-    made = Repository(f"{origin}:{server.server_address[1]}/fhir", answer)
+        place = f"https://localhost:{server.server_address[1]}"
+    made = Repository(f"{place}/fhir", answer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

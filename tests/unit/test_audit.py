@@ -404,22 +404,6 @@ def test_an_answer_that_does_not_end_holds_up_nothing(tmp_path: Path) -> None:
         sink.close()
 
 
-def test_its_certificate_must_be_of_an_authority_that_is_trusted(tmp_path: Path) -> None:
-    own = authority(tmp_path)
-    told: Queue[Any] = Queue()
-    with repository(tls=own.server("localhost")) as server:
-        log = lambda _event, **fields: told.put(fields["problem"])  # noqa: E731
-        sink = server_sink(server.base, tmp_path / "spool", log=log)
-        sink.start()
-        sink.record({"n": 1})
-        assert told.get(timeout=30) == "certificate"
-        sink.close()
-        sink = server_sink(server.base, tmp_path / "spool", log=log, ca_file=own.file)
-        sink.start()
-        assert server.wait_for(1) == [{"n": 1}]
-        sink.close()
-
-
 def test_a_full_spool_refuses_the_call(tmp_path: Path) -> None:
     meter = Counting()
     sink = server_sink("http://127.0.0.1:9/fhir", tmp_path / "spool", capacity=2, meter=meter)

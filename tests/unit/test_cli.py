@@ -315,9 +315,6 @@ def test_a_server_with_a_certificate_of_the_sites_own_authority_is_asked(
     with serving({"Patient/p": patient("p")}, tls=own.server("localhost")) as server:
         url = server.base.replace("127.0.0.1", "localhost")
         arguments = ["assess", "--fhir-server", url, "--patient", "p"]
-        assert run(arguments) == 3
-        assert server.requests == []
-        capsysbinary.readouterr()  # the test's own server complains, too
         monkeypatch.setenv("CDS_CA_FILE", str(own.file))
         _ends(arguments, 0, capsysbinary)
         assert server.asked("Patient/p")
