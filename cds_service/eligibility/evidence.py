@@ -56,7 +56,8 @@ def present(
     What a resource is about may stand in another one (a Medication, a Device): that one follows it.
     """
     shown: dict[tuple[str, str, str | None], Evidence] = {}
-    for resource in resources:
+    # Findings that rest on one another's evidence name the same resource many times.
+    for resource in {id(resource): resource for resource in resources}.values():
         if isinstance(resource, Mapping):
             for part in (resource, *record.names_of(resource)):
                 item = _present(part, record, names, as_of)

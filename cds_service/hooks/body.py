@@ -13,7 +13,7 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from cds_service.errors import TooLargeError
-from cds_service.records.json_body import read_json
+from cds_service.records.json_body import read_counted, read_json
 
 # The application's configuration of `limits.entries`.
 ENTRIES: Final = "CDS_ENTRIES"
@@ -38,10 +38,8 @@ def json_body() -> Any:
     most = max(1000, _OBJECTS_PER_ENTRY * entries)
     if len(body) > most and body.count(b"{") + body.count(b"[") > most:
         raise TooLargeError(_beyond(entries))
-    value = read_json(body)
-    # Counting takes longer than reading. No list has more elements than there are commas, but for one a list, and
-    # each Bundle that has entries needs a comma itself: so few commas can't be too many entries.
-    if 2 * body.count(b",") + 2 > entries and entries_of(value) > entries:
+    value, held = read_counted(body)
+    if held + hollow_entries(value) > entries:
         raise TooLargeError(_beyond(entries))
     return value
 
@@ -53,24 +51,23 @@ def _beyond(entries: int) -> str:
     )
 
 
-def entries_of(value: Any) -> int:
-    """How many resources a JSON value holds, at whatever depth: Bundles' entries, and objects that say their type."""
+def hollow_entries(value: Any) -> int:
+    """How many entries without a resource there are in the Bundles of a JSON value: those that are read, which no other
+    resource contains.
+    """
     count = 0
     left = [value]
     while left:
         part = left.pop()
         if isinstance(part, dict):
-            kind = part.get("resourceType")
-            entries = part.get("entry") if kind == "Bundle" else None
-            if isinstance(entries, list):
-                # Those that hold a resource are counted with it.
-                count += sum(
-                    not (isinstance(e, dict) and isinstance(e.get("resource"), dict)) for e in entries
-                )
-            count += kind is not None
-            left.extend(item for item in part.values() if isinstance(item, dict | list))
-        elif isinstance(part, list):
-            left.extend(item for item in part if isinstance(item, dict | list))
+            kind, listed = part.get("resourceType"), part.get("entry")
+            if kind == "Bundle" and isinstance(listed, list):
+                resources = [e["resource"] for e in listed if isinstance(e, dict) and "resource" in e]
+                left += [r for r in resources if isinstance(r, dict | list)]
+                count += len(listed) - sum(isinstance(r, dict) for r in resources)
+                continue
+            part = part.values() if kind in (None, "Parameters") else ()
+        left.extend(item for item in part if isinstance(item, dict | list))
     return count
 
 

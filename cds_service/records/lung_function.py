@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_DOWN, Context, Decimal
-from typing import Any
+from typing import Any, Final
 
 from cds_service.records.dates import EFFECTIVE, clinical_date
 from cds_service.records.equations import Body, Equation
@@ -31,6 +31,8 @@ HEIGHT_DAYS = 730
 WEIGHT_DAYS = 90
 # Older tests are out of every sensible window; computing them would only cost time.
 TEST_DAYS = 366
+# Of measured volumes with predicted ones: as many as three hundred spirometries make.
+_MOST_PAIRS: Final = 100_000
 _CONTEXT = Context(prec=28)
 _PLACES = Decimal("1e-8")
 _TAKEN = (
@@ -55,9 +57,12 @@ def reported_percentages(
     if not found.volumes or not found.predicted:
         return
     together = _together(reports, panels)
+    usable = [predicted for predicted in found.predicted if predicted.get("status") in USABLE]
+    if len(found.volumes) * len(usable) > _MOST_PAIRS:
+        return  # no lung function laboratory reports so: nothing is derived rather than each held against each
     for volume in found.volumes:
-        for predicted in found.predicted:
-            if predicted.get("status") in USABLE and _same_report(volume, predicted, together):
+        for predicted in usable:
+            if _same_report(volume, predicted, together):
                 percent = _percent(volume, _litres(predicted))
                 if percent is not None:
                     yield (

@@ -100,7 +100,7 @@ class LimitSettings:
     body_bytes: int = 20_000_000
     fetch_seconds: float = 3.0
     requests_per_minute: int = 600
-    entries: int = 50_000
+    entries: int = 10_000
     concurrency: int = 16
     request_seconds: float = 20.0
 

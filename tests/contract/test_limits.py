@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from cds_service.errors import TooManyRequestsError
 from cds_service.hooks.admission import Rates
-from cds_service.hooks.body import entries_of
+from cds_service.hooks.body import hollow_entries
+from cds_service.records.json_body import read_counted
 from cds_service.settings import ClientSettings
 from tests.contract.conftest import Make
 from tests.contract.hook_requests import SERVICE, als, hook_request, person, searchset
@@ -74,7 +76,7 @@ def _deep_bundles(depth: int) -> bytes:
     return head * depth + b"{}" + b"}]}" * depth
 
 
-# Number of resources, by whatever way they are sent; `entries_of` counts the same.
+# Number of resources, by whatever way they are sent; whatever they are sent in.
 HELD: dict[str, tuple[int, Any]] = {
     "nothing": (0, {"a": [1, {"b": 2}]}),
     "a resource": (1, person()),
@@ -89,8 +91,14 @@ HELD: dict[str, tuple[int, Any]] = {
 @pytest.mark.parametrize("case", HELD)
 def test_resources_are_counted_at_whatever_depth(case: str) -> None:
     count, value = HELD[case]
-    assert entries_of(value) == count
-    assert entries_of({"prefetch": {"x": value, "y": [value]}}) == 2 * count
+    for times, sent in ((1, value), (2, {"prefetch": {"x": value, "y": [value]}})):
+        read, held = read_counted(json.dumps(sent).encode())
+        assert held + hollow_entries(read) == times * count
+
+
+def test_escapes_and_texts_mislead_no_count() -> None:
+    assert read_counted(b'{"resourceTyp\\u0065" : "Patient"}')[1] == 1
+    assert read_counted(b'{"a": "\\"resourceType\\":", "b": ["resourceType"]}')[1] == 0
 
 
 def test_a_request_with_more_resources_than_the_limit_is_refused_however_they_are_spread(

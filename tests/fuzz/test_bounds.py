@@ -58,7 +58,8 @@ BUNDLES: Final[dict[str, bytes]] = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("bounds")) as running:
+    # What grows with the square of their number shows with many.
+    with served(tmp_path_factory.mktemp("bounds"), limits="entries = 50000") as running:
         workers = running.workers()
         yield running
         running.check(workers)
