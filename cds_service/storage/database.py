@@ -23,6 +23,7 @@ from cds_service.storage.records import Deleted, Feedback, IssuedCard, Shown, St
 from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS, prepare, token_hash
 
 SECONDS: Final = 5.0
+_KEY: Final = select(ABOUT.c.value).where(ABOUT.c.name == "key")
 # Rows deleted in one transaction: other writers wait for no more than these.
 _BATCH: Final = 500
 # Seconds between two such transactions, so that a call that waits gets its turn.
@@ -40,7 +41,8 @@ class Store:
     ) -> None:
         self._engine = open_engine(url, seconds)
         self._seconds = seconds
-        self._report = report
+        problems: list[str] = []
+        self._report: Callable[[str], None] | None = problems.append
         # SQLite has one writer: threads wait for each other here, which wakes them at once, and not by trying again.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
         self.closed: Final = threading.Event()
@@ -49,10 +51,12 @@ class Store:
                 prepare(connection)
         except RetryLaterError:
             raise ConfigurationError(
-                "service.database_url: the database can't be opened; check the URL, its driver and the permissions."
+                f"service.database_url: the database can't be opened ({', '.join(problems)}): check the URL, that its "
+                "folder or server is there, and the permissions."
             ) from None
         finally:
             self.release()
+        self._report = report
 
     def ready(self) -> bool:
         """Whether the database answers."""
@@ -148,12 +152,17 @@ class Store:
         """Deletes the token ids that have expired, and says how many."""
         return self._delete_older(TOKENS, TOKENS.c.expires_at, now)
 
+    def knows_key(self) -> bool:
+        """Whether `hold_key` was told before by which key the hashes are made."""
+        with self._reading() as connection:
+            return connection.scalar(_KEY) is not None
+
     def hold_key(self, check: str, *, remember: bool = True) -> None:
         """Remembers by which key the hashes are made (`Pseudonyms.check`). Raises ConfigurationError where it was
         another: with this one no card, no refusal and no patient to erase would be found again.
         """
         with self._writing(durable=True) as connection:
-            known = connection.scalar(select(ABOUT.c.value).where(ABOUT.c.name == "key"))
+            known = connection.scalar(_KEY)
             if known is None and remember:
                 connection.execute(insert(ABOUT).values(name="key", value=check))
         if known not in (None, check):
