@@ -306,7 +306,9 @@ def _keys(client: ClientSettings, ca_file: Path | None, log: Log) -> Keys:
         try:
             return FileKeys(client.jwks_file, report)
         except BadKeys as bad:
-            raise ConfigurationError(f"clients ({client.name}): jwks_file: {bad}.") from None
+            raise ConfigurationError(
+                f"clients ({client.name}): jwks_file: {client.jwks_file}: {bad}."
+            ) from None
     if client.jwks_url is None or not secure(client.jwks_url):
         raise ConfigurationError(
             f"clients ({client.name}): jwks_url must be https (http only on this machine): "

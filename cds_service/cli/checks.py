@@ -79,7 +79,8 @@ def site_checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
 def trial_checks(settings: Settings) -> tuple[list[Check], list[str]]:
     """Of the trials, the value sets behind them and what the site confirmed; and the ids of the CDS services."""
     try:
-        screener = load_screener(settings)
+        with settings.located():
+            screener = load_screener(settings)
     except (AuthoringError, ConfigurationError) as error:
         remedy = "correct what is named, then run `cds-service trial check`"
         return [failed("trials", str(error), remedy)], [ALL_TRIALS]

@@ -7,10 +7,12 @@ acknowledged that could not be stored; `report` is told the kind of failure, nev
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Table, delete, insert, select
@@ -18,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from cds_service.errors import ConfigurationError, RetryLaterError
 from cds_service.storage import answering, cards
-from cds_service.storage.engine import DURABLE, WRITES, in_memory, insert_into, open_engine
+from cds_service.storage.engine import DURABLE, WRITES, in_memory, insert_into, open_engine, sqlite_file
 from cds_service.storage.records import Deleted, Feedback, IssuedCard, Shown, StoredFeedback
 from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS, prepare, token_hash
 
@@ -40,6 +42,11 @@ class Store:
         self, url: str, *, seconds: float = SECONDS, report: Callable[[str], None] | None = None
     ) -> None:
         self._engine = open_engine(url, seconds)
+        # SQLite itself would leave a log behind that can't be written either, once the file can.
+        if (file := sqlite_file(url)) is not None and Path(file).exists() and not os.access(file, os.W_OK):
+            raise ConfigurationError(
+                f"service.database_url: {file} can't be written: check its owner and mode."
+            )
         self._seconds = seconds
         problems: list[str] = []
         self._report: Callable[[str], None] | None = problems.append
