@@ -8,7 +8,8 @@ OperationOutcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -154,7 +155,7 @@ def join(
     check_listed(settings.service.fhir_servers, "service.fhir_servers")
     for client in settings.clients:
         check_listed(client.fhir_servers, f"clients ({client.name}): fhir_servers")
-    pseudonyms = Pseudonyms.load(settings.feedback.pseudonym_key_file)
+    store, pseudonyms = _store(settings, log)
     return Service(
         trials=trials,
         screener=InTurn(screener),
@@ -163,7 +164,7 @@ def join(
             for trial_id, trial in trials.items()
         },
         transport=Transport(ca_file=settings.service.ca_file),
-        store=_store(settings, pseudonyms, log),
+        store=store,
         log=log,
         today=today(settings),
         now=now or (lambda: datetime.now(UTC)),
@@ -229,22 +230,32 @@ def observation_codes(screener: Screener) -> tuple[str, ...]:
     return tuple(sorted(codes))
 
 
-def _store(settings: Settings, pseudonyms: Pseudonyms, log: Log) -> Store:
-    """The database, and the certainty that its hashes are made with the configured key."""
+def _store(settings: Settings, log: Log) -> tuple[Store, Pseudonyms]:
+    """The database and the key that its hashes are made with; a new key only where none was used yet."""
     store = Store(settings.service.database_url, report=lambda kind: log("database-failed", problem=kind))
-    store.hold_key(pseudonyms.check())
-    return store
+    with _at_the_start():
+        pseudonyms = Pseudonyms.load(settings.feedback.pseudonym_key_file, make=not store.knows_key())
+        store.hold_key(pseudonyms.check())
+    return store, pseudonyms
+
+
+@contextmanager
+def _at_the_start() -> Iterator[None]:
+    """A database that can't be used now stops the start."""
+    try:
+        yield
+    except RetryLaterError:
+        raise ConfigurationError(
+            "service.database_url: the database does not answer, or can't be written: check its permissions and the "
+            "room on its disk, or try again when it answers."
+        ) from None
 
 
 def _retention(store: Store, days: int) -> Callable[[], None]:
     """Deletes what is too old now; and what each request calls, so that its process goes on with it hourly."""
     retention = Retention(store, days)
-    try:
+    with _at_the_start():
         retention.apply()
-    except RetryLaterError:
-        raise ConfigurationError(
-            "service.database_url: the database does not answer; try again when it does."
-        ) from None
     # Whoever serves forks from here: with no connection open.
     store.release()
     return retention.begin
@@ -294,7 +305,9 @@ def _keys(client: ClientSettings, ca_file: Path | None, log: Log) -> Keys:
         try:
             return FileKeys(client.jwks_file, report)
         except BadKeys as bad:
-            raise ConfigurationError(f"clients ({client.name}): jwks_file: {bad}.") from None
+            raise ConfigurationError(
+                f"clients ({client.name}): jwks_file: {client.jwks_file}: {bad}."
+            ) from None
     if client.jwks_url is None or not secure(client.jwks_url):
         raise ConfigurationError(
             f"clients ({client.name}): jwks_url must be https (http only on this machine): "

@@ -53,7 +53,9 @@ class AuthoringError(_PlacedError):
 
 
 class ConfigurationError(CdsServiceError):
-    """A setting is unknown or has a bad value; names the setting and, for a file, its line."""
+    """A setting is unknown or has a bad value; begins with the setting's name, before which `Settings.located` puts the
+    file and the line.
+    """
 
 
 class InputError(CdsServiceError):

@@ -66,8 +66,11 @@ def of_error(subject: str, error: CdsServiceError) -> Check:
 def site_checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
     """Of what all callers share, beside the trials. `offline`: without asking a database server."""
     yield address_check(settings)
-    pseudonyms, check = key_check(settings.feedback.pseudonym_key_file)
-    yield database_check(settings.service.database_url, pseudonyms, offline=offline)
+    path = settings.feedback.pseudonym_key_file
+    pseudonyms, check = key_check(path)
+    yield database_check(
+        settings.service.database_url, pseudonyms, offline=offline, key_missing=not path.exists()
+    )
     yield check
     yield audit_check(settings)
     if (file := settings.service.metrics_token_file) is not None:
@@ -77,7 +80,8 @@ def site_checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
 def trial_checks(settings: Settings) -> tuple[list[Check], list[str]]:
     """Of the trials, the value sets behind them and what the site confirmed; and the ids of the CDS services."""
     try:
-        screener = load_screener(settings)
+        with settings.located():
+            screener = load_screener(settings)
     except (AuthoringError, ConfigurationError) as error:
         remedy = "correct what is named, then run `cds-service trial check`"
         return [failed("trials", str(error), remedy)], [ALL_TRIALS]
@@ -131,13 +135,20 @@ def key_check(path: Path) -> tuple[Pseudonyms | None, Check]:
         return None, of_error(subject, error)
 
 
-def database_check(url: str, pseudonyms: Pseudonyms | None, *, offline: bool) -> Check:
-    """Of the database: that it answers, of which version it is, and that the key is the one it was written with."""
+def database_check(
+    url: str, pseudonyms: Pseudonyms | None, *, offline: bool, key_missing: bool = False
+) -> Check:
+    """Of the database: that it answers, of which version it is, and that the key is the one it was written with.
+
+    key_missing: there is no file of a key, so that `pseudonyms` is None.
+    """
     subject, parsed = "database", make_url(url)
     place = " ".join(str(part) for part in (parsed.get_backend_name(), parsed.host, parsed.database) if part)
     file = sqlite_file(url)
     if file is not None and not Path(file).exists():
         return to_be_made(subject, Path(file))
+    if file is not None and not os.access(file, os.W_OK):
+        return failed(subject, f"{file} can't be written", "name a file that this user may write")
     try:
         engine = open_engine(url, _DATABASE_SECONDS)
     except ConfigurationError as error:
@@ -146,7 +157,7 @@ def database_check(url: str, pseudonyms: Pseudonyms | None, *, offline: bool) ->
         return ok(subject, f"{place}, not asked (--offline)")
     try:
         with engine.connect() as connection:
-            return _tables_check(subject, place, connection, pseudonyms)
+            return _tables_check(subject, place, connection, pseudonyms, key_missing=key_missing)
     except (SQLAlchemyError, OSError):
         return failed(
             subject,
@@ -157,7 +168,9 @@ def database_check(url: str, pseudonyms: Pseudonyms | None, *, offline: bool) ->
         engine.dispose()
 
 
-def _tables_check(subject: str, place: str, connection: Connection, pseudonyms: Pseudonyms | None) -> Check:
+def _tables_check(
+    subject: str, place: str, connection: Connection, pseudonyms: Pseudonyms | None, *, key_missing: bool
+) -> Check:
     if not inspect(connection).has_table(ABOUT.name):
         return ok(
             subject, f"{place} answers; `serve` makes the tables, or takes over those of an earlier version"
@@ -169,6 +182,12 @@ def _tables_check(subject: str, place: str, connection: Connection, pseudonyms: 
             subject,
             f"{place} was written by a later version of this service",
             "upgrade the service, or name another database",
+        )
+    if key_missing and "key" in about:
+        return failed(
+            subject,
+            f"{place} was written with a pseudonym key that is not there",
+            "name that key's file under feedback.pseudonym_key_file, or restore it",
         )
     if pseudonyms is not None and about.get("key") not in (None, pseudonyms.check()):
         return failed(

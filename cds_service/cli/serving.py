@@ -71,9 +71,10 @@ def serve(
     check_free(host, port)
     stopping = Event()
     with shared_folder() as folder:
-        app = create_app(
-            settings, base_url=_url(host, port, tls), draining=stopping.is_set, metrics_folder=folder
-        )
+        with settings.located():
+            app = create_app(
+                settings, base_url=_url(host, port, tls), draining=stopping.is_set, metrics_folder=folder
+            )
         _run(
             app,
             settings,

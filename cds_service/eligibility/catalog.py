@@ -100,7 +100,9 @@ def load_catalog(
             raise AuthoringError(f"{folder.name}: the trial id {entry.trial.id!r} stands in two packages")
         loaded[entry.trial.id] = entry
     if unknown := set(sites) - set(loaded):
-        raise ConfigurationError(f"[trials.{sorted(unknown)[0]}]: there is no such trial")
+        raise ConfigurationError(
+            f"[trials.{sorted(unknown)[0]}]: there is no such trial; known are {', '.join(loaded)}."
+        )
     return Catalog(loaded)
 
 

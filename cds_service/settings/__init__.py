@@ -14,7 +14,9 @@ name and, for the file, its line; nothing is guessed and nothing is ignored.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -139,8 +141,8 @@ class ClientSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `given` names those that the file or a variable set (`audit.sink`), for what must warn
-    about them.
+    """All settings. places: where the file or a variable set one, by the name that errors begin with (`audit.sink`,
+    `clients (hospital-a): jwks_file`, `[trials.nct02917681]`).
     """
 
     service: ServiceSettings = field(default_factory=ServiceSettings)
@@ -150,7 +152,19 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     trials: Mapping[str, TrialSettings] = field(default_factory=dict)
     clients: tuple[ClientSettings, ...] = ()
-    given: frozenset[str] = frozenset()
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Within it, a ConfigurationError that begins with a setting's name is told with the place of that setting."""
+        try:
+            yield
+        except ConfigurationError as error:
+            told = str(error)
+            named = [name for name in self.places if re.match(rf"{re.escape(name)}(?!\w)", told)]
+            if not named:
+                raise
+            raise ConfigurationError(f"{self.places[max(named, key=len)]}: {told}") from None
 
 
 Parse = Callable[[Any, Path], Any]
@@ -218,16 +232,16 @@ def load_settings(config: Path | None = None, environment: Mapping[str, str] | N
     variables = os.environ if environment is None else environment
     named = config or (Path(variables["CDS_CONFIG"]) if variables.get("CDS_CONFIG") else None)
     if named is not None and not named.is_file():
-        raise ConfigurationError(f"The configuration file {named} does not exist.")
+        raise ConfigurationError(f"The configuration file {named} does not exist, or is no file.")
     path = named or Path(DEFAULT_FILE)
     source = read_toml(path) if path.is_file() else TomlSource({}, "", path.name)
     settings = _with_environment(_from_file(source, path.parent), variables)
-    _check(settings)
+    with settings.located():
+        _check(settings)
     return settings
 
 
 def _from_file(source: TomlSource, folder: Path) -> Settings:
-    given: set[str] = set()
     parts: dict[str, Any] = {}
     for table, content in source.data.items():
         if table == "clients":
@@ -240,7 +254,6 @@ def _from_file(source: TomlSource, folder: Path) -> Settings:
             raise source.error(
                 (table,), f"unknown table; known are {', '.join([*TABLES, 'trials', 'clients'])}"
             )
-        given |= {f"{table}.{key}" for key in content} if isinstance(content, dict) else {table}
     settings = Settings()
     for table in TABLES.keys() & parts.keys():
         settings = replace(settings, **{table: replace(getattr(settings, table), **parts[table])})
@@ -248,8 +261,22 @@ def _from_file(source: TomlSource, folder: Path) -> Settings:
         settings,
         trials=MappingProxyType(parts.get("trials", {})),
         clients=parts.get("clients", ()),
-        given=frozenset(given),
+        places=MappingProxyType(dict(_places(source))),
     )
+
+
+def _places(source: TomlSource) -> Iterator[tuple[str, str]]:
+    """Where each setting of a file that was read without an error stands, by the name that errors begin with."""
+    for table, content in source.data.items():
+        if table == "clients":
+            for nth, client in enumerate(content):
+                name = f"clients ({client['name']})"
+                yield name, source.place((table,), nth=nth)
+                yield from ((f"{name}: {key}", source.place((table, key), nth=nth)) for key in client)
+        elif table == "trials":
+            yield from ((f"[trials.{trial}]", source.place((table, trial))) for trial in content)
+        else:
+            yield from ((f"{table}.{key}", source.place((table, key))) for key in content)
 
 
 def _parsed(
@@ -334,7 +361,7 @@ def _with_environment(settings: Settings, variables: Mapping[str, str]) -> Setti
             )
         value = _of_variable(name, TABLES[table][key], variables[name])
         changed = replace(getattr(settings, table), **{key: value})
-        settings = replace(settings, **{table: changed}, given=settings.given | {f"{table}.{key}"})
+        settings = replace(settings, **{table: changed}, places={**settings.places, f"{table}.{key}": name})
     return settings
 
 
@@ -373,7 +400,8 @@ def _with_trial_variable(settings: Settings, name: str, text: str) -> Settings:
             )
     known = settings.trials.get(trial, TrialSettings())
     trials = {**settings.trials, trial: replace(known, **changes)}
-    return replace(settings, trials=MappingProxyType(trials), given=settings.given | {f"trials.{trial}"})
+    places = {**settings.places, f"[trials.{trial}]": name}
+    return replace(settings, trials=MappingProxyType(trials), places=places)
 
 
 def _of_variable(name: str, parse: Parse, text: str) -> Any:

@@ -7,10 +7,12 @@ acknowledged that could not be stored; `report` is told the kind of failure, nev
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -19,13 +21,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from cds_service.errors import ConfigurationError, RetryLaterError
 from cds_service.storage import answering, cards
-from cds_service.storage.engine import DURABLE, WRITES, in_memory, insert_into, open_engine
+from cds_service.storage.engine import DURABLE, WRITES, in_memory, insert_into, open_engine, sqlite_file
 from cds_service.storage.records import Deleted, Feedback, IssuedCard, Shown, StoredFeedback
 from cds_service.storage.schema import ABOUT, CARDS, FEEDBACK, REFUSALS, TOKENS, prepare, token_hash
 
 SECONDS: Final = 5.0
 _TENANT: Final = "tenant-"
 _SCHEMA: Final = select(ABOUT.c.value).where(ABOUT.c.name == "schema")
+_KEY: Final = select(ABOUT.c.value).where(ABOUT.c.name == "key")
 # Rows deleted in one transaction: other writers wait for no more than these.
 _BATCH: Final = 500
 # Seconds between two such transactions, so that a call that waits gets its turn.
@@ -42,6 +45,11 @@ class Store:
         self, url: str, *, seconds: float = SECONDS, report: Callable[[str], None] | None = None
     ) -> None:
         self._engine = open_engine(url, seconds)
+        # SQLite itself would leave a log behind that can't be written either, once the file can.
+        if (file := sqlite_file(url)) is not None and Path(file).exists() and not os.access(file, os.W_OK):
+            raise ConfigurationError(
+                f"service.database_url: {file} can't be written: check its owner and mode."
+            )
         # The same connections; what they say of a transaction is known when it begins.
         self._writers = {
             durable: self._engine.execution_options(**{WRITES: True, DURABLE: durable})
@@ -49,7 +57,8 @@ class Store:
         }
         self._first_use = _first_use(self._engine.dialect)
         self._seconds = seconds
-        self._report = report
+        problems: list[str] = []
+        self._report: Callable[[str], None] | None = problems.append
         # SQLite has one writer: threads wait for each other here, which wakes them at once, and not by trying again.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
         self._tenants: set[tuple[str, str]] = set()
@@ -59,10 +68,12 @@ class Store:
                 prepare(connection)
         except RetryLaterError:
             raise ConfigurationError(
-                "service.database_url: the database can't be opened; check the URL, its driver and the permissions."
+                f"service.database_url: the database can't be opened ({', '.join(problems)}): check the URL, that its "
+                "folder or server is there, and the permissions."
             ) from None
         finally:
             self.release()
+        self._report = report
 
     def ready(self) -> bool:
         """Whether the database answers, and is this service's still."""
@@ -167,12 +178,17 @@ class Store:
         """Deletes the token ids that have expired, and says how many."""
         return self._delete_older(TOKENS, TOKENS.c.expires_at, now)
 
+    def knows_key(self) -> bool:
+        """Whether `hold_key` was told before by which key the hashes are made."""
+        with self._reading() as connection:
+            return connection.scalar(_KEY) is not None
+
     def hold_key(self, check: str, *, remember: bool = True) -> None:
         """Remembers by which key the hashes are made (`Pseudonyms.check`). Raises ConfigurationError where it was
         another: with this one no card, no refusal and no patient to erase would be found again.
         """
         with self._writing(durable=True) as connection:
-            known = connection.scalar(select(ABOUT.c.value).where(ABOUT.c.name == "key"))
+            known = connection.scalar(_KEY)
             if known is None and remember:
                 connection.execute(insert(ABOUT).values(name="key", value=check))
         if known not in (None, check):

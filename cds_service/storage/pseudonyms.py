@@ -97,7 +97,8 @@ def _read(path: Path) -> bytes:
                 sleep(0.01)
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{_SETTING}: there is no key at {path}: name the file that the running service uses."
+            f"{_SETTING}: there is no key at {path}: name the file that the service has used, or restore it from a "
+            "backup; without it, begin with a new database (service.database_url)."
         ) from None
     except OSError as error:
         raise ConfigurationError(

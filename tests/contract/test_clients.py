@@ -55,6 +55,13 @@ def guarded(make_app: Make, tmp_path: Path) -> Make_client:
     return make
 
 
+def test_a_file_of_keys_that_is_not_there_is_named(guarded: Make_client, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^clients \(hospital-a\): jwks_file: .*gone\.json: the file can't"
+    ):
+        guarded(jwks_file=tmp_path / "gone.json")
+
+
 def token(
     key: Any = EC_KEY,
     algorithm: str = "ES384",

@@ -74,3 +74,14 @@ def test_a_port_that_is_taken_is_one_sentence(command: str, tmp_path: Path) -> N
     told = (tmp_path / "out.log").read_text()
     assert told.startswith(f"cds-service: 127.0.0.1 port {port} can't be listened on")
     assert told.count("\n") == 1
+
+
+def test_what_the_start_finds_wrong_is_one_sentence_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "cds-service.toml").write_text('[service]\ndatabase_url = "sqlite:///no/such/folder.db"\n')
+    with process(["serve", "--port", str(free_port())], tmp_path) as started:
+        assert started.wait(timeout=START_SECONDS) == 2
+    told = (tmp_path / "out.log").read_text()
+    assert told.startswith(
+        "cds-service: cds-service.toml, line 2: service.database_url: the database can't be opened"
+    )
+    assert told.count("\n") == 1

@@ -364,6 +364,21 @@ def test_a_database_of_another_key_fails(found: Found, tmp_path: Path) -> None:
     assert "another pseudonym key" in check["found"]
 
 
+def test_a_database_whose_key_is_gone_fails(found: Found, tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'cds-service.db'}")
+    store.hold_key(Pseudonyms(b"x" * 32).check())
+    store.close()
+    (check,) = found(failing=["database"])["database"]
+    assert "pseudonym key that is not there" in check["found"]
+    assert not (tmp_path / "pseudonym.key").exists()
+
+
+def test_a_database_that_can_not_be_written_fails(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("cds-service.db").touch()
+    monkeypatch.setattr("cds_service.cli.checks.os.access", lambda path, _mode: not str(path).endswith(".db"))
+    assert "can't be written" in found(failing=["database"])["database"][0]["found"]
+
+
 def test_a_file_that_is_no_database_fails(found: Found) -> None:
     Path("cds-service.db").write_bytes(b"x" * 5000)
     assert "does not answer" in found(failing=["database"])["database"][0]["found"]

@@ -301,5 +301,9 @@ def test_the_service_does_not_start_with_another_key_than_that_of_its_database(
     app = create_app(chosen, log=lambda *_, **__: None)
     app.extensions["cds_service"].store.close()
     Path("pseudonym.key").unlink()
+    with pytest.raises(ConfigurationError, match=r"pseudonym_key_file: there is no key at .*restore it"):
+        create_app(chosen, log=lambda *_, **__: None)
+    assert not Path("pseudonym.key").exists(), "a new one would stand where the old one is to be restored"
+    Pseudonyms.load(Path("pseudonym.key"))
     with pytest.raises(ConfigurationError, match=r"pseudonym_key_file.*another key"):
         create_app(chosen, log=lambda *_, **__: None)

@@ -104,7 +104,7 @@ def test_every_key_of_the_file_is_read(folder: Path) -> None:
     assert first.jwks_file == folder / "ehr-jwks.json"
     assert first.fhir_servers == ("https://ehr.example.org/r4",)
     assert second.jwks_url == "https://b.example/jwks"
-    assert "audit.sink" in settings.given
+    assert settings.places["audit.sink"].startswith("cds.toml, line ")
 
 
 WRONG: list[tuple[str, str, str]] = [
@@ -160,8 +160,46 @@ def test_what_is_wrong_is_named_with_its_line(folder: Path, text: str, line: str
 
 def test_a_fixed_day_is_refused_beside_clients(folder: Path) -> None:
     text = "[service]\nas_of = 2026-06-15\n[[clients]]\nname='a'\nissuer='a'\njwks_file='x'\n"
-    with pytest.raises(ConfigurationError, match="as_of"):
+    with pytest.raises(ConfigurationError, match=r"line 2: service\.as_of is for"):
         load_settings(written(folder, text), {})
+
+
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        ("service.base_url must be https", "cds.toml, line 2: "),
+        ("service.base_url: must be https", "cds.toml, line 2: "),
+        ("service.base_urls: not this one", ""),
+        ("feedback.pseudonym_key_file: in a variable", "CDS_FEEDBACK_PSEUDONYM_KEY_FILE: "),
+        ("[trials.unheard]: there is no such trial", "cds.toml, line 3: "),
+        ("clients (a): jwks_file: not there", "cds.toml, line 8: "),
+        ("clients (b): jwks_file: not there", "cds.toml, line 12: "),
+        ("clients (b): something else", "cds.toml, line 9: "),
+        ("service.database_url: has its default", ""),
+        ("cds.toml, line 2: service.base_url: has its place already", ""),
+    ],
+)
+def test_what_turns_out_wrong_after_reading_is_told_with_its_place(
+    folder: Path, told: str, place: str
+) -> None:
+    text = """[service]
+base_url = "http://cds.example.org"
+[trials.unheard]
+contact = "Ana"
+[[clients]]
+name = "a"
+issuer = "https://a.example"
+jwks_file = "a.json"
+[[clients]]
+name = "b"
+issuer = "https://b.example"
+jwks_file = "b.json"
+"""
+    variables = {"CDS_FEEDBACK_PSEUDONYM_KEY_FILE": "key"}
+    settings = load_settings(written(folder, text), variables)
+    with pytest.raises(ConfigurationError) as caught, settings.located():
+        raise ConfigurationError(told)
+    assert str(caught.value) == place + told
 
 
 def test_variables_win_over_the_file(folder: Path) -> None:

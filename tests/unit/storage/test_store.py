@@ -358,6 +358,18 @@ def test_a_token_id_is_kept_as_a_hash_until_it_has_expired(store: Store) -> None
     assert not store.first_use("a", huge, after + timedelta(hours=1), after)
 
 
+def test_a_file_that_can_not_be_written_is_refused_and_left_alone(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'cds.db'}"
+    opened(url).close()
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("cds_service.storage.database.os.access", lambda *_: False)
+    with pytest.raises(ConfigurationError, match="can't be written: check its owner and mode"):
+        opened(url)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_another_key_than_that_of_the_database_is_refused(store: Store) -> None:
     store.hold_key("1" * 64, remember=False)
     store.hold_key("1" * 64)
