@@ -1,4 +1,5 @@
-"""What gunicorn tells of itself, and what it does when workers come and go, as far as it concerns log, metrics, audit.
+"""What gunicorn tells of itself, and what it does when workers come and go, as far as it concerns log, metrics, audit
+and database.
 
 Its messages name addresses, URLs and what was wrong with a request; here they become lines of the service's own log
 with words of this program. Nothing here fails.
@@ -87,4 +88,8 @@ def gunicorn_options(app: Flask, metrics_folder: Path | None) -> dict[str, Any]:
             worker_ended(metrics_folder, gone[0])
             gone.popleft()
 
-    return {"logger_class": ServerLogger, "post_worker_init": begun, "child_exit": ended}
+    def ends(_server: Any, _worker: Any) -> None:
+        # SQLite's last connection brings its log into the one file that a backup copies.
+        service.store.close()
+
+    return {"logger_class": ServerLogger, "post_worker_init": begun, "worker_exit": ends, "child_exit": ended}

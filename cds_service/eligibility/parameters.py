@@ -128,7 +128,8 @@ def bind(
     def error(path: str, problem: str) -> CdsServiceError:
         origin = _origin(origins, path)
         place = f"[trials.{trial_id}.parameters] {path}"
-        return ConfigurationError(f"{f'{origin}: ' if origin else ''}{place}: {problem}.")
+        end = "" if problem.endswith("?") else "."
+        return ConfigurationError(f"{f'{origin}: ' if origin else ''}{place}: {problem}{end}")
 
     in_force = dict(own)
     changed: dict[str, str] = {}

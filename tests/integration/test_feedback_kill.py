@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from uuid import uuid4
@@ -32,6 +34,20 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'cds-service.db'}"
     server: Server = request.getfixturevalue("postgresql_server")
     return server.new_database()
+
+
+def test_what_was_stored_is_in_the_one_file_after_an_orderly_stop(tmp_path: Path) -> None:
+    with serving(tmp_path, f"sqlite:///{tmp_path / 'cds-service.db'}") as (base, process):
+        for _ in range(8):
+            # Connections of their own, so that both processes take some.
+            sent = {"feedback": [_entry(str(uuid4()))]}
+            answer = requests.post(f"{base}/cds-services/{SERVICE}/feedback", json=sent, timeout=30)
+            assert answer.status_code == 200
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    shutil.copy(tmp_path / "cds-service.db", tmp_path / "backup.db")
+    with closing(sqlite3.connect(tmp_path / "backup.db")) as backup:
+        assert backup.execute("SELECT count(*) FROM feedback").fetchone() == (8,)
 
 
 @contextmanager

@@ -140,6 +140,8 @@ def test_a_wrong_setting_is_told_what_where_and_what_is_wanted(site: Mapping[str
         bound(site=site)
     assert told in str(caught.value)
     assert "[trials.t.parameters]" in str(caught.value)
+    assert str(caught.value).endswith("?" if "did you mean" in told else ".")
+    assert not str(caught.value).endswith("?.")
 
 
 def test_one_parameter_may_have_to_keep_above_another() -> None:
