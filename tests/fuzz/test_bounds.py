@@ -136,7 +136,9 @@ def test_very_many_resources_of_a_type_cost_little(service: Served, kind: str) -
 
 OF_ONE: Final = {"subject": {"reference": "Patient/1"}}
 AZATHIOPRINE: Final = {
-    "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1256", "display": "azathioprine"}]
+    "coding": [
+        {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1256", "display": "azathioprine"}
+    ]
 }
 # Each of these has to be held against every other: what answers one by one takes the square of their number.
 RIVALS: Final[dict[str, list[dict[str, Any]]]] = {
@@ -146,7 +148,12 @@ RIVALS: Final[dict[str, list[dict[str, Any]]]] = {
             "status": "final",
             "code": {"coding": [{"system": "http://loinc.org", "code": "1742-6"}]},
             "effectiveDateTime": "2026-06-10T10:00:00Z",
-            "valueQuantity": {"value": 20, "unit": "U/L", "code": "U/L", "system": "http://unitsofmeasure.org"},
+            "valueQuantity": {
+                "value": 20,
+                "unit": "U/L",
+                "code": "U/L",
+                "system": "http://unitsofmeasure.org",
+            },
         }
     ],
     "orders of a drug and statements that it was stopped": [
