@@ -176,7 +176,7 @@ class Traffic:
 
     def _fits(self, body: bytes) -> bool:
         """Whether there is memory to work on this body: for small ones always, for large ones beside few others."""
-        limit = self._limits.body_bytes
+        limit: int = self._limits.body_bytes
         small = len(body) * self._at_once <= limit
         return small or bool(sum(self._worked.values()) + len(body) <= WORKED_BODIES * limit)
 
