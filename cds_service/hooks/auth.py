@@ -205,5 +205,7 @@ def _token_id(claims: Mapping[str, Any]) -> str:
 
 
 def unauthorized() -> Response:
-    """The bare 401."""
-    return Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+    """The bare 401, which has no body and so no type of one."""
+    response = Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+    del response.headers["Content-Type"]
+    return response

@@ -143,11 +143,14 @@ def url(value: Any, _folder: Path) -> str:
     return str(value)
 
 
-def database_url(value: Any, _folder: Path) -> str:
+def database_url(value: Any, folder: Path) -> str:
+    """An SQLAlchemy URL; the file of SQLite is relative to the folder, as every path is."""
     try:
-        make_url(text(value, _folder))
+        url = make_url(text(value, folder))
     except (ArgumentError, ValueError):
         raise ValueError("an SQLAlchemy URL is wanted, such as sqlite:///cds-service.db") from None
+    if url.get_backend_name() == "sqlite" and url.database and not url.database.startswith((":", "file:")):
+        return url.set(database=str(folder / url.database)).render_as_string(hide_password=False)
     return str(value)
 
 

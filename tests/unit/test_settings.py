@@ -260,3 +260,21 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
         load_settings(tmp_path / "no.toml", {})
     with pytest.raises(ConfigurationError, match="does not exist"):
         load_settings(None, {"CDS_CONFIG": str(tmp_path / "no.toml")})
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("sqlite:///cds.db", "sqlite:///{folder}/cds.db"),
+        ("sqlite:////var/cds.db", "sqlite:////var/cds.db"),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql://me:pass%40word@db/cds", "postgresql://me:pass%40word@db/cds"),
+    ],
+)
+def test_the_database_of_a_file_is_relative_to_it(folder: Path, written: str, read: str) -> None:
+    config = folder / "cds-service.toml"
+    config.write_text(f'[service]\ndatabase_url = "{written}"\n')
+    assert load_settings(config, {}).service.database_url == read.format(folder=folder)
+    from_variable = load_settings(config, {"CDS_DATABASE_URL": written}).service.database_url
+    assert from_variable == written, "what a variable names is relative to the working folder"
