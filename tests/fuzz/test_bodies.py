@@ -60,10 +60,17 @@ class Fuzzed:
 
 
 @pytest.fixture(scope="module")
-def fuzzed() -> Iterator[Fuzzed]:
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     settings = Settings()
-    service_settings = replace(settings.service, as_of=date(2026, 6, 15), database_url="sqlite://")
-    settings = replace(settings, service=service_settings, cards=replace(settings.cards, show_excluded=True))
+    settings = replace(
+        settings,
+        service=replace(settings.service, as_of=date(2026, 6, 15), database_url="sqlite://"),
+        cards=replace(settings.cards, show_excluded=True, rest_after_views=0),
+        feedback=replace(
+            settings.feedback, pseudonym_key_file=tmp_path_factory.mktemp("fuzzed") / "pseudonym.key"
+        ),
+        limits=replace(settings.limits, requests_per_minute=1_000_000),
+    )
     log: list[dict[str, Any]] = []
     screener = load_screener(settings)
     app = create_app(
