@@ -56,7 +56,7 @@ def hollow_entries(value: Any) -> int:
     resource contains.
     """
     count = 0
-    left = [value]
+    left = [value] if isinstance(value, dict | list) else []
     while left:
         part = left.pop()
         if isinstance(part, dict):

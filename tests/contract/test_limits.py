@@ -79,6 +79,7 @@ def _deep_bundles(depth: int) -> bytes:
 # Number of resources, by whatever way they are sent; whatever they are sent in.
 HELD: dict[str, tuple[int, Any]] = {
     "nothing": (0, {"a": [1, {"b": 2}]}),
+    "no object": (0, 1.5),
     "a resource": (1, person()),
     "a Bundle and its entries": (4, searchset(person(), als(), als("c2"))),
     "entries without a resource": (4, {"resourceType": "Bundle", "entry": [None, 1, {"fullUrl": "x"}]}),
