@@ -63,7 +63,12 @@ class Fuzzed:
 def fuzzed() -> Iterator[Fuzzed]:
     settings = Settings()
     service_settings = replace(settings.service, as_of=date(2026, 6, 15), database_url="sqlite://")
-    settings = replace(settings, service=service_settings, cards=replace(settings.cards, show_excluded=True))
+    settings = replace(
+        settings,
+        service=service_settings,
+        cards=replace(settings.cards, show_excluded=True),
+        limits=replace(settings.limits, requests_per_minute=1_000_000),
+    )
     log: list[dict[str, Any]] = []
     screener = load_screener(settings)
     app = create_app(
