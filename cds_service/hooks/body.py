@@ -66,7 +66,7 @@ def hollow_entries(value: Any) -> int:
                 left += [r for r in resources if isinstance(r, dict | list)]
                 count += len(listed) - sum(isinstance(r, dict) for r in resources)
                 continue
-            part = part.values() if kind in (None, "Parameters") else ()
+            part = list(part.values()) if kind in (None, "Parameters") else []
         left.extend(item for item in part if isinstance(item, dict | list))
     return count
 
