@@ -143,7 +143,9 @@ def test_bodies_and_heads_beyond_the_rules_and_those_within(tmp_path: Path) -> N
             assert wire.sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
             wire.send(body)
             assert wire.answer()[0] == 200
-        with served.connect() as wire:  # a header that could be taken for a proxy's is refused, least of all obeyed
+        with (
+            served.connect() as wire
+        ):  # a header that could be taken for a proxy's is refused, least of all obeyed
             wire.send(post(body, "SCRIPT_NAME: /cds-services"))
             assert wire.answer()[0] == 400
     assert "Traceback" not in served.told()
