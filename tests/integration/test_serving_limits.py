@@ -294,6 +294,7 @@ def test_the_rate_holds_over_all_workers(tmp_path: Path) -> None:
 # ── https ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("checklist:1", "cds-hooks_2.0@2", "cds-hooks_2.0@168")
 def test_https_is_served_with_the_certificate_given(tmp_path: Path) -> None:
     certificate, key = _certificate(tmp_path)
     arguments = ["--tls-certificate", str(certificate), "--tls-key", str(key), "--workers", "2"]
