@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -325,8 +327,10 @@ def test_without_clients_loopback_addresses_are_read_and_names_are_judged_too(ma
         refused(call(client, server.base))
 
 
-def test_the_demos_own_server_is_read_by_either_name_of_this_machine(tmp_path: Path) -> None:
-    client = demo_app(tmp_path, base_url="http://127.0.0.1:8000").test_client()
+@contextmanager
+def demo_asking(folder: Path) -> Iterator[tuple[FlaskClient, list[str]]]:
+    """A client of the demo, and the addresses that the demo asks; none of them answers."""
+    client = demo_app(folder, base_url="http://127.0.0.1:8000").test_client()
     service: Service = client.application.extensions["cds_service"]
     asked: list[str] = []
 
@@ -335,14 +339,21 @@ def test_the_demos_own_server_is_read_by_either_name_of_this_machine(tmp_path: P
         raise RuntimeError
 
     service.transport.get = note  # type: ignore[method-assign]
-    for host in ("127.0.0.1", "localhost"):
-        call(client, f"http://{host}:8000/sandbox/fhir")
-    assert asked
-    assert all(
-        url.startswith("http://127.0.0.1:8000/sandbox/fhir/Patient/1") for url in asked if "Patient/" in url
-    )
+    yield client, asked
     service.transport.close()
     service.store.close()
+
+
+def test_the_demos_own_server_is_read_by_either_name_of_this_machine(tmp_path: Path) -> None:
+    with demo_asking(tmp_path) as (client, asked):
+        for host in ("127.0.0.1", "localhost"):
+            call(client, f"http://{host}:8000/sandbox/fhir")
+        assert asked
+        assert all(
+            url.startswith("http://127.0.0.1:8000/sandbox/fhir/Patient/1")
+            for url in asked
+            if "Patient/" in url
+        )
 
 
 PAGES = [
@@ -392,22 +403,12 @@ def test_a_page_of_this_machine_and_a_program_have_it_read(make_app: Make, page:
 
 
 def test_the_public_sandbox_reads_the_demos_synthetic_patients(tmp_path: Path) -> None:
-    client = demo_app(tmp_path, base_url="http://127.0.0.1:8000").test_client()
-    service: Service = client.application.extensions["cds_service"]
-    asked: list[str] = []
-
-    def note(url: str, *_: Any) -> bytes:
-        asked.append(url)
-        raise RuntimeError
-
-    service.transport.get = note  # type: ignore[method-assign]
-    page = {"Origin": "https://sandbox.cds-hooks.org", "Sec-Fetch-Site": "cross-site"}
-    call(client, "http://127.0.0.1:8000/sandbox/fhir", page)
-    assert asked
-    refused(call(client, "http://127.0.0.1:8080/fhir", page))
-    refused(call(client, "http://127.0.0.1:8000/sandbox/fhirs", page))
-    service.transport.close()
-    service.store.close()
+    with demo_asking(tmp_path) as (client, asked):
+        page = {"Origin": "https://sandbox.cds-hooks.org", "Sec-Fetch-Site": "cross-site"}
+        call(client, "http://127.0.0.1:8000/sandbox/fhir", page)
+        assert asked
+        refused(call(client, "http://127.0.0.1:8080/fhir", page))
+        refused(call(client, "http://127.0.0.1:8000/sandbox/fhirs", page))
 
 
 def test_with_clients_a_page_is_what_its_token_says(make_app: Make, tmp_path: Path) -> None:
