@@ -11,6 +11,7 @@ import gzip
 import json
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,6 +102,14 @@ def observation(observation_id: str, patient_id: str = "1", **more: Any) -> dict
     }
 
 
+class _Server(ThreadingHTTPServer):
+    """A client that needs no more of an answer may break off; that is no failure to print."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(
     script: Script, *, prefix: str = "/fhir", tls: ssl.SSLContext | None = None
@@ -153,7 +162,7 @@ def serving(
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
