@@ -145,7 +145,7 @@ def join(
     trials = screener.catalog.trials
     meter = Metrics(
         {trial_id: [criterion.id for criterion in trial.criteria] for trial_id, trial in trials.items()},
-        screener.needed_types() | screener.gate_types(),
+        (screener.wanted() | screener.wanted_by_gates()).types,
         version=__version__,
         folder=metrics_folder,
     )
@@ -185,7 +185,6 @@ def join(
         private_networks=settings.service.private_networks,
         own_fhir="/sandbox/fhir" if sandbox else None,
         unavailable=settings.service.unavailable,
-        observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
         draining=draining,
         rates=Rates([client.name for client in settings.clients], settings.limits.requests_per_minute),
@@ -214,20 +213,6 @@ def check_base_url(base: str | None) -> None:
             "travel to it. Set it to the address under which clients call the service, for example that of the proxy "
             "that ends TLS in front of it."
         )
-
-
-def observation_codes(screener: Screener) -> tuple[str, ...]:
-    """Every code by which an Observation may answer a criterion, without system, for servers that want codes."""
-    codes: set[str] = set()
-    for loaded in screener.catalog.loaded.values():
-        for define in loaded.library.defines:
-            for need in loaded.library.retrieves(define):
-                if need.resource_type != "Observation":
-                    continue
-                codes.update(c.code for c in need.codes or () if c.code)
-                if need.value_set is not None:
-                    codes.update(c.code for c in screener.value_sets.expand(need.value_set) if c.code)
-    return tuple(sorted(codes))
 
 
 def _store(settings: Settings, log: Log) -> tuple[Store, Pseudonyms]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from cds_service.elm import AtRest, DateTime, Session
 from cds_service.records.normalise import Mappings, load_mappings, normalise
 from cds_service.records.record import PatientRecord
 from cds_service.records.retriever import RecordRetriever
+from cds_service.records.wanted import Wanted
 from cds_service.terminology.value_sets import ValueSets, load_value_sets
 
 _DAYS: Final = 4
@@ -88,15 +90,19 @@ class Screener:
             if assessing.gate_open(loaded, normalised, session, as_of=as_of, names=self.value_sets)
         ]
 
-    def needed_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:
-        """The resource types that these trials read, together."""
+    def wanted(self, trial_ids: Sequence[str] | None = None) -> Wanted:
+        """What these trials read, together."""
         chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
-        return frozenset().union(*(loaded.needs.all for loaded in chosen))
+        return reduce(
+            or_, (Wanted(each.needs.all, each.needs.observation_codes) for each in chosen), Wanted()
+        )
 
-    def gate_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:
-        """The resource types that these trials' gates read, together."""
+    def wanted_by_gates(self, trial_ids: Sequence[str] | None = None) -> Wanted:
+        """What these trials' gates read, together."""
         chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
-        return frozenset().union(*(loaded.needs.gate for loaded in chosen))
+        return reduce(
+            or_, (Wanted(each.needs.gate, each.needs.observation_codes) for each in chosen), Wanted()
+        )
 
     def _prepare(self, record: PatientRecord, as_of: date) -> tuple[PatientRecord, Session]:
         normalised = normalise(record, self.mappings, timezone=self.timezone, as_of=as_of)

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import orjson
 import typer
 
-from cds_service.app import load_screener, observation_codes, today
+from cds_service.app import load_screener, today
 from cds_service.cli import ends
 from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.explaining import chosen_criteria
@@ -174,11 +174,10 @@ def _from_server(
     return acquire(
         base,
         patient_id,
-        screener.needed_types(trials),
+        screener.wanted(trials),
         token=read_token(token_file, "--token-file") if token_file else None,
         ca_file=settings.service.ca_file,
         seconds=SERVER_SECONDS,
-        observation_codes=observation_codes(screener),
         by_code=settings.service.observations == "codes",
         unavailable=settings.service.unavailable,
     )

@@ -93,7 +93,7 @@ def load_catalog(
     loaded: dict[str, LoadedTrial] = {}
     for folder in trial_folders(trials_dir):
         try:
-            entry = _load(folder, libraries, sites)
+            entry = _load(folder, libraries, sites, terminology)
         except AuthoringError as error:
             raise _told(folder, error) from None
         if entry.trial.id in loaded:
@@ -106,7 +106,9 @@ def load_catalog(
     return Catalog(loaded)
 
 
-def _load(folder: Traversable, libraries: LibrarySet, sites: Mapping[str, SiteTrial]) -> LoadedTrial:
+def _load(
+    folder: Traversable, libraries: LibrarySet, sites: Mapping[str, SiteTrial], terminology: Terminology
+) -> LoadedTrial:
     trial = read_trial(folder / "trial.toml")
     shared = files("cds_service") / "trials"
     sources = [
@@ -132,9 +134,8 @@ def _load(folder: Traversable, libraries: LibrarySet, sites: Mapping[str, SiteTr
     trial = trial.configured(
         recruiting_confirmed=site.recruiting_confirmed, contact=site.contact, parameters=parameters.in_force
     )
-    return LoadedTrial(
-        trial, library, _cql_hash(folder, shared / _SHARED), derive_needs(trial, library), parameters
-    )
+    needs = derive_needs(trial, library, terminology)
+    return LoadedTrial(trial, library, _cql_hash(folder, shared / _SHARED), needs, parameters)
 
 
 def _told(folder: Traversable, error: AuthoringError) -> AuthoringError:

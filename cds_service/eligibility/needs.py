@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cds_service.eligibility.trial import Criterion, Trial
-from cds_service.elm import Library
+from cds_service.elm import Library, Terminology
 
 ATTESTATIONS: Final = "QuestionnaireResponse"
 # They belong to no patient and come along with what refers to them, without a search of their own. Where they are said
@@ -25,14 +25,15 @@ COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class LoadedNeeds:
-    """Resource types by criterion id, all together, and those of the gate."""
+    """Resource types by criterion id, all together, and those of the gate; the codes of the Observations."""
 
     by_criterion: Mapping[str, frozenset[str]]
     all: frozenset[str]
     gate: frozenset[str]
+    observation_codes: tuple[str, ...] = ()
 
 
-def derive_needs(trial: Trial, library: Library) -> LoadedNeeds:
+def derive_needs(trial: Trial, library: Library, terminology: Terminology) -> LoadedNeeds:
     """The resource types that each criterion reads; Patient and the attestations always belong to the whole."""
     by_criterion = {criterion.id: _criterion_needs(criterion, library) for criterion in trial.criteria}
     everything = frozenset().union(*by_criterion.values(), {"Patient", ATTESTATIONS}, trial.gate_types)
@@ -41,7 +42,21 @@ def derive_needs(trial: Trial, library: Library) -> LoadedNeeds:
             everything |= _retrieved(library, criterion.define)
     if trial.participation is not None:
         everything |= _retrieved(library, trial.participation)
-    return LoadedNeeds(by_criterion, everything, frozenset(trial.gate_types))
+    codes = _observation_codes(library, terminology)
+    return LoadedNeeds(by_criterion, everything, frozenset(trial.gate_types), codes)
+
+
+def _observation_codes(library: Library, terminology: Terminology) -> tuple[str, ...]:
+    """Every code by which an Observation may answer a criterion, without system."""
+    codes: set[str] = set()
+    for define in library.defines:
+        for need in library.retrieves(define):
+            if need.resource_type != "Observation":
+                continue
+            codes.update(c.code for c in need.codes or () if c.code)
+            if need.value_set is not None:
+                codes.update(c.code for c in terminology.expand(need.value_set) if c.code)
+    return tuple(sorted(codes))
 
 
 def _criterion_needs(criterion: Criterion, library: Library) -> frozenset[str]:

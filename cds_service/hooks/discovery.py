@@ -37,8 +37,8 @@ def prefetch_types(service: Service, service_id: str) -> frozenset[str]:
     """The resource types that a service's discovery entry asks for as prefetch."""
     trials = service.trials_of(service_id)
     if service.full_prefetch:
-        return service.screener.needed_types(trials)
-    return service.screener.gate_types(trials)
+        return service.screener.wanted(trials).types
+    return service.screener.wanted_by_gates(trials).types
 
 
 def _entry(service: Service, service_id: str) -> dict[str, Any]:

@@ -27,11 +27,12 @@ from cds_service.hooks.observed import Meter, Unmetered
 from cds_service.hooks.orders import OrderSet
 from cds_service.hooks.problems import Log
 from cds_service.hooks.servers import check_server
-from cds_service.records.fhir_search import Source
 from cds_service.records.fhir_server import Acquisition
 from cds_service.records.fhir_transport import Deadline, Transport
 from cds_service.records.prefetch import read_prefetch
 from cds_service.records.record import PatientRecord
+from cds_service.records.source import Source
+from cds_service.records.wanted import Wanted
 from cds_service.storage import Pseudonyms, Store
 
 ALL_TRIALS: Final = "trial-eligibility"
@@ -51,19 +52,19 @@ class Screening(Protocol):
     def gates_open(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[str]:
         """The trials for which more of the chart than the gate's types is worth asking for (design §6)."""
 
-    def gate_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
-        """The resource types that these trials' gates read."""
+    def wanted_by_gates(self, trial_ids: Sequence[str] | None) -> Wanted:
+        """What these trials' gates read."""
 
-    def needed_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
-        """All resource types that these trials read."""
+    def wanted(self, trial_ids: Sequence[str] | None) -> Wanted:
+        """All that these trials read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """The joined parts. `today`: the day of an assessment; `now`: the clock, aware, of all that is recorded.
     `fhir_servers`: those allowed while no client is configured (empty: loopback), and `private_networks`, where their
-    names may lead besides the public internet; `own_fhir`: path of the embedded FHIR endpoint; `observation_codes`,
-    `by_code`: see `fhir_server.Source`; `draining`: whether the server is about to stop; `rates`: None without a limit;
+    names may lead besides the public internet; `own_fhir`: path of the embedded FHIR endpoint; `by_code`: see
+    `records.source`; `draining`: whether the server is about to stop; `rates`: None without a limit;
     `metrics_token`: of whoever may read /metrics from elsewhere.
     """
 
@@ -86,7 +87,6 @@ class Service:
     private_networks: tuple[str, ...] = ()
     own_fhir: str | None = None
     unavailable: tuple[str, ...] = ()
-    observation_codes: tuple[str, ...] = ()
     by_code: bool = False
     draining: Callable[[], bool] = lambda: False
     rates: Rates | None = None
@@ -173,7 +173,6 @@ class Service:
                 self.transport,
                 hook.access_token,
                 hook.scope,
-                self.observation_codes,
                 self.by_code,
                 server.reach,
             )

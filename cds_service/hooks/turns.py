@@ -16,6 +16,7 @@ from typing import Final
 from cds_service.eligibility.assessment import Assessment
 from cds_service.hooks.service import Screening
 from cds_service.records.record import PatientRecord
+from cds_service.records.wanted import Wanted
 
 PATIENCE_SECONDS: Final = 0.5
 
@@ -36,11 +37,11 @@ class InTurn:
         with self._my_turn():
             return self._screener.gates_open(record, trial_ids, as_of)
 
-    def gate_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:
-        return self._screener.gate_types(trial_ids)
+    def wanted_by_gates(self, trial_ids: Sequence[str] | None = None) -> Wanted:
+        return self._screener.wanted_by_gates(trial_ids)
 
-    def needed_types(self, trial_ids: Sequence[str] | None = None) -> frozenset[str]:
-        return self._screener.needed_types(trial_ids)
+    def wanted(self, trial_ids: Sequence[str] | None = None) -> Wanted:
+        return self._screener.wanted(trial_ids)
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:

@@ -52,7 +52,7 @@ def hooks_blueprint(service: Service) -> Blueprint:
             fhir_server=hook.fhir_server,
             hook_instance=hook.hook_instance,
         ):
-            types = service.screener.needed_types(trials) | service.screener.gate_types(trials)
+            types = (service.screener.wanted(trials) | service.screener.wanted_by_gates(trials)).types
             with phase("parse"):
                 gathering = service.acquisition(hook, caller, types)
             assessments = screened(service, gathering, trials)
@@ -90,13 +90,13 @@ def screened(service: Service, gathering: Acquisition, trials: tuple[str, ...]) 
     as_of = service.today()
     try:
         with phase("gather"):
-            gathering.gather(service.screener.gate_types(trials))
+            gathering.gather(service.screener.wanted_by_gates(trials))
         with phase("evaluate"):
             opened = service.screener.gates_open(gathering.record(), trials, as_of)
         if not opened:
             return []
         with phase("gather"):
-            gathering.gather(service.screener.needed_types(opened))
+            gathering.gather(service.screener.wanted(opened))
         with phase("evaluate"):
             return service.screener.screen(gathering.record(), opened, as_of)
     finally:

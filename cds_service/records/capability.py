@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from cds_service.records.fhir_search import Source
 from cds_service.records.fhir_transport import Deadline, FetchFailure
+from cds_service.records.source import Source
 
 _CAPABILITY_SECONDS: Final = 3600.0
 _SERVERS_KEPT: Final = 100

@@ -6,19 +6,18 @@ truncated, with its reason. `side_by_side` turns every failure into an Obtained,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
-from cds_service.records.addresses import PUBLIC, Reach
-from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient, Transport
+from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
 from cds_service.records.origins import on_server
 from cds_service.records.prefetch import Obtained, own_resources
 from cds_service.records.record import COMPLETE, FAILED, TRUNCATED
 from cds_service.records.searchset import names_other_patient, read_page, unique_count, worse
+from cds_service.records.source import Source
 
 # clinical-spec §2.1; without these a reference to a medication, device or study could not be read.
 _INCLUDES: Final[Mapping[str, str]] = MappingProxyType(
@@ -36,28 +35,6 @@ _CATEGORIES: Final = ("laboratory", "survey", "exam", "procedure", "social-histo
 _CODES_A_SEARCH: Final = 50
 # Answers of servers that do not support a search as it was asked, or a resource type at all.
 _UNSUPPORTED: Final = frozenset({400, 403, 404, 405, 410, 413, 414, 422, 501})
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A FHIR server as one call may use it.
-
-    base_url: without a trailing slash. token, scope: of fhirAuthorization, both transient. observation_codes:
-    codes without system, for servers that refuse a search of all Observations; by_code: such a server is
-    known. reach: the addresses that its name may lead to.
-    """
-
-    base_url: str
-    transport: Transport
-    token: str | None = None
-    scope: str | None = None
-    observation_codes: tuple[str, ...] = ()
-    by_code: bool = False
-    reach: Reach = PUBLIC
-
-    def client(self, deadline: Deadline) -> PooledClient:
-        """A client of this server for requests until the deadline."""
-        return PooledClient(self.base_url, self.transport, deadline, self.token, self.reach)
 
 
 def side_by_side(
@@ -98,11 +75,16 @@ def read_patient(client: PooledClient, patient_id: str) -> Obtained:
 
 
 def search_type(
-    client: PooledClient, source: Source, resource_type: str, patient_id: str, deadline: Deadline
+    client: PooledClient,
+    source: Source,
+    resource_type: str,
+    patient_id: str,
+    deadline: Deadline,
+    codes: Sequence[str] = (),
 ) -> Obtained:
-    """All resources of a type: by patient, asked more plainly where the server objects, Observations by code."""
-    if resource_type == "Observation" and source.by_code and source.observation_codes:
-        return _by_code(client, source, patient_id, deadline)
+    """All resources of a type: by patient, asked more plainly where the server objects, Observations by `codes`."""
+    if resource_type == "Observation" and source.by_code and codes:
+        return _by_code(client, source, patient_id, deadline, codes)
     count = source.transport.bounds.page_size
     plain: dict[str, Any] = {"patient": patient_id}
     attempts: list[dict[str, Any]] = [{**plain, "_count": count}, plain]
@@ -120,17 +102,18 @@ def search_type(
             failure = failure or refused
             if refused.status in (403, 404, 410):
                 break
-    if resource_type == "Observation" and source.observation_codes:
-        return _by_code(client, source, patient_id, deadline)
+    if resource_type == "Observation" and codes:
+        return _by_code(client, source, patient_id, deadline, codes)
     assert failure is not None  # noqa: S101  (the loop returns or fails)
     raise failure
 
 
-def _by_code(client: PooledClient, source: Source, patient_id: str, deadline: Deadline) -> Obtained:
+def _by_code(
+    client: PooledClient, source: Source, patient_id: str, deadline: Deadline, codes: Sequence[str]
+) -> Obtained:
     """Observations by code without system, in chunks, and by category (clinical-spec §2.1); all of it must
     succeed.
     """
-    codes = source.observation_codes
     plain = {"patient": patient_id, "_count": source.transport.bounds.page_size}
     searches = [
         {**plain, "code": ",".join(codes[start : start + _CODES_A_SEARCH])}

@@ -8,7 +8,7 @@ that can't be had raises UnobtainableError; anything else unobtainable is only r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from cds_service.errors import UnobtainableError
@@ -16,7 +16,7 @@ from cds_service.records import scopes
 from cds_service.records.addresses import ANYWHERE
 from cds_service.records.bundle import read_bundle
 from cds_service.records.capability import offers
-from cds_service.records.fhir_search import Source, read_patient, search_type, side_by_side
+from cds_service.records.fhir_search import read_patient, search_type, side_by_side
 from cds_service.records.fhir_transport import Deadline, Transport
 from cds_service.records.prefetch import UNSEARCHED, Obtained, Prefetched
 from cds_service.records.record import (
@@ -30,6 +30,8 @@ from cds_service.records.record import (
     PatientRecord,
 )
 from cds_service.records.searchset import worse
+from cds_service.records.source import Source
+from cds_service.records.wanted import Wanted
 
 
 class Acquisition:
@@ -53,16 +55,16 @@ class Acquisition:
         self._got: dict[str, Obtained] = {}
         self._offers: dict[str, bool] = {}
 
-    def gather(self, resource_types: Iterable[str]) -> None:
-        """Gets what of these types is not got yet. Raises UnobtainableError when the Patient can't be had."""
-        wanted = [t for t in sorted(set(resource_types) | {"Patient"}) if t not in self._got]
+    def gather(self, wanted: Wanted) -> None:
+        """Gets what of this is not got yet. Raises UnobtainableError when the Patient can't be had."""
+        lacking = [t for t in sorted(wanted.types | {"Patient"}) if t not in self._got]
         jobs: dict[str, Callable[[], Obtained]] = {}
-        for resource_type in wanted:
+        for resource_type in lacking:
             known = self._without_asking(resource_type)
             if known is not None:
                 self._got[resource_type] = known
             else:
-                jobs[resource_type] = self._job(resource_type)
+                jobs[resource_type] = self._job(resource_type, wanted.observation_codes)
         self._got.update(side_by_side(jobs, self._deadline, self._parallel()))
         self._learn_offers(jobs)
         for resource_type in jobs:
@@ -119,7 +121,7 @@ class Acquisition:
             return _with_rest(given, REFUSED, "scope not granted")
         return None
 
-    def _job(self, resource_type: str) -> Callable[[], Obtained]:
+    def _job(self, resource_type: str, codes: tuple[str, ...]) -> Callable[[], Obtained]:
         source = self._source
         assert source is not None  # noqa: S101  (only asked for with a server)
 
@@ -127,7 +129,7 @@ class Acquisition:
             client = source.client(self._deadline)
             if resource_type == "Patient":
                 return read_patient(client, self.patient_id)
-            return search_type(client, source, resource_type, self.patient_id, self._deadline)
+            return search_type(client, source, resource_type, self.patient_id, self._deadline, codes)
 
         return job
 
@@ -192,12 +194,11 @@ def _with_rest(given: Obtained | None, state: str, reason: str | None) -> Obtain
 def acquire(
     base_url: str,
     patient_id: str,
-    resource_types: Iterable[str],
+    wanted: Wanted,
     *,
     token: str | None = None,
     seconds: float = 30.0,
     transport: Transport | None = None,
-    observation_codes: Sequence[str] = (),
     by_code: bool = False,
     unavailable: Collection[str] = (),
     ca_file: Path | None = None,
@@ -205,17 +206,17 @@ def acquire(
     """One patient's record from a FHIR server, within `seconds`. Raises UnobtainableError without the
     Patient.
 
-    `patient_id` is a bare id. `observation_codes`: see Source. A transport of its own is made and closed when
+    `patient_id` is a bare id; `by_code`: see Source. A transport of its own is made and closed when
     none is given, `ca_file`: as for Transport. Whoever calls has chosen the server: it may have any address.
     """
     own = transport or Transport(ca_file=ca_file)
     try:
-        source = Source(base_url.rstrip("/"), own, token, None, tuple(observation_codes), by_code, ANYWHERE)
+        source = Source(base_url.rstrip("/"), own, token, by_code=by_code, reach=ANYWHERE)
         acquisition = Acquisition(
             patient_id, deadline=Deadline(seconds), source=source, unavailable=unavailable
         )
-        acquisition.gather(())  # the Patient first: without it nothing else is worth asking for
-        acquisition.gather(resource_types)
+        acquisition.gather(Wanted())  # the Patient first: without it nothing else is worth asking for
+        acquisition.gather(wanted)
         return acquisition.record()
     finally:
         if transport is None:

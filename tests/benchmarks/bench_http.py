@@ -118,7 +118,7 @@ def request_body(size: int) -> bytes:
         by_type.setdefault(resource["resourceType"], []).append(resource)
     (patient,) = by_type.pop("Patient")
     prefetch: dict[str, Any] = {"patient": patient}
-    for kind in sorted(Screener.load().needed_types() - {"Patient"}):
+    for kind in sorted(Screener.load().wanted().types - {"Patient"}):
         some = by_type.get(kind)
         prefetch[kind[0].lower() + kind[1:]] = searchset(*some) if some else None
     body = orjson.dumps(hook_request(patient["id"], prefetch=prefetch))

@@ -109,7 +109,7 @@ def test_a_paged_prefetch_is_completed_with_the_token(client: FlaskClient) -> No
 
 @pytest.mark.proves("checklist:22")
 def test_a_paged_prefetch_without_a_server_is_no_complete_one(client: FlaskClient, screener: Any) -> None:
-    body = vignette_request("AV-01", screener.needed_types(None))
+    body = vignette_request("AV-01", screener.wanted(None).types)
     body["prefetch"]["observation"]["link"] = [
         {"relation": "next", "url": "https://ehr.example.org/r4/page/2"}
     ]
@@ -119,7 +119,7 @@ def test_a_paged_prefetch_without_a_server_is_no_complete_one(client: FlaskClien
 
 @pytest.mark.proves("checklist:20")
 def test_an_empty_searchset_is_no_data_like_null(client: FlaskClient, screener: Any) -> None:
-    body = vignette_request("AV-01", screener.needed_types(None))
+    body = vignette_request("AV-01", screener.wanted(None).types)
     details = []
     for nothing in (None, searchset(), {"resourceType": "Bundle", "type": "searchset", "entry": []}):
         body["prefetch"]["observation"] = nothing
@@ -131,7 +131,7 @@ def test_an_empty_searchset_is_no_data_like_null(client: FlaskClient, screener: 
 
 @pytest.mark.proves("checklist:21", "cds-hooks_2.0@52")
 def test_an_outcome_in_prefetch_is_said_on_the_card(client: FlaskClient, screener: Any) -> None:
-    body = vignette_request("AV-01", screener.needed_types(None))
+    body = vignette_request("AV-01", screener.wanted(None).types)
     issue = {"severity": "error", "code": "timeout", "diagnostics": "canary-4711"}
     body["prefetch"]["observation"] = {"resourceType": "OperationOutcome", "issue": [issue]}
     (card,) = client.post(SERVICE, json=body).get_json()["cards"]
@@ -201,7 +201,7 @@ def test_a_chart_of_five_hundred_resources_takes_less_than_half_a_second_of_work
     client = make_app().test_client()
     chart = bundle_of(500)
     patient = next(r["id"] for r in resources(chart) if r["resourceType"] == "Patient")
-    types = client.application.extensions["cds_service"].screener.needed_types(None)
+    types = client.application.extensions["cds_service"].screener.wanted(None).types
     body = hook_request(patient, prefetch=prefetch_of(chart, types))
     times = []
     for _ in range(5):

@@ -44,7 +44,7 @@ PLAIN_TAGS = {"p", "ul", "li", "strong"}
 @pytest.fixture(scope="module")
 def answers(screener: Screener, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """The answers to every vignette, of a plain service and of one that shows everything."""
-    types = screener.needed_types(None)
+    types = screener.wanted(None).types
     found: dict[str, list[dict[str, Any]]] = {}
     with making_apps(screener, tmp_path_factory.mktemp("answers")) as make:
         for settings in ({}, EVERYTHING):
@@ -143,7 +143,7 @@ def test_what_a_card_may_have_and_has(answers: dict[str, list[dict[str, Any]]]) 
 
 @pytest.mark.proves("checklist:32", "cds-hooks_2.0@80", "cds-hooks_2.0@118")
 def test_no_two_cards_or_suggestions_share_a_uuid(client: FlaskClient, screener: Screener) -> None:
-    body = vignette_request("AV-08", screener.needed_types(None))
+    body = vignette_request("AV-08", screener.wanted(None).types)
     seen = []
     for service in (SERVICE, SERVICE, "/cds-services/trial-eligibility"):
         (card,) = client.post(service, json=body).get_json()["cards"]
@@ -207,7 +207,7 @@ def test_a_suggestion_says_all_that_it_does(answers: dict[str, list[dict[str, An
 def test_referral_is_suggested_where_recruitment_is_confirmed(tmp_path: Path) -> None:
     """The second suggestion of a card has the shape of the first."""
     confirmed = load_screener(Settings(trials=CONFIRMED))
-    body = vignette_request("AV-08", confirmed.needed_types(None))
+    body = vignette_request("AV-08", confirmed.wanted(None).types)
     with making_apps(confirmed, tmp_path) as make:
         answer = make().test_client().post(SERVICE, json=body).get_json()
     assert misfits(answer, RESPONSE) == []

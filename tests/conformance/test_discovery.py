@@ -117,7 +117,7 @@ def test_each_key_of_discovery_carries_its_data_in_the_request(make_app: Make) -
     app = make_app(service__prefetch="full")
     client, screener = app.test_client(), app.extensions["cds_service"].screener
     offered = client.get("/cds-services").get_json()["services"][0]
-    call = vignette_request("AV-01", screener.needed_types(None))
+    call = vignette_request("AV-01", screener.wanted(None).types)
     assert set(call["prefetch"]) == set(offered["prefetch"])
     (card,) = client.post(f"/cds-services/{offered['id']}", json=call).get_json()["cards"]
     assert "Data not obtained" not in card["detail"]

@@ -16,7 +16,7 @@ WHEN = "2026-06-15T10:05:31Z"
 
 def shown(client: FlaskClient) -> dict[str, Any]:
     """A card with suggestions, as the service sends it."""
-    types = client.application.extensions["cds_service"].screener.needed_types(None)
+    types = client.application.extensions["cds_service"].screener.wanted(None).types
     (card,) = client.post(SERVICE, json=vignette_request("AV-08", types)).get_json()["cards"]
     assert isinstance(card, dict)
     return card

@@ -99,7 +99,7 @@ def test_a_token_shown_to_discovery_is_not_used_up(both: FlaskClient) -> None:
 @pytest.mark.proves("checklist:10")
 def test_cards_are_the_same_in_both_versions(both: FlaskClient, screener: Any) -> None:
     """3.0's actionSelectionBehavior is for clients that are known to support it, which a version does not say."""
-    body = vignette_request("AV-08", screener.needed_types(None))
+    body = vignette_request("AV-08", screener.wanted(None).types)
     shown = []
     for issuer in (OLD, NEW):
         answer = both.post(SERVICE, json=body, headers=bearer(issuer, BASE + SERVICE)).get_json()

@@ -37,7 +37,7 @@ Exchange = Callable[[FlaskClient], Any]
 
 
 def _full(client: FlaskClient, name: str) -> dict[str, Any]:
-    types = client.application.extensions["cds_service"].screener.needed_types(None)
+    types = client.application.extensions["cds_service"].screener.wanted(None).types
     return vignette_request(name, types)
 
 

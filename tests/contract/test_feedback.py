@@ -59,7 +59,7 @@ class Ward:
     ) -> list[dict[str, Any]]:
         """The cards for a chart whose patient may be eligible."""
         self.clock.forward(timedelta(minutes=1))
-        types = self.http.application.extensions["cds_service"].screener.needed_types(None)
+        types = self.http.application.extensions["cds_service"].screener.wanted(None).types
         body = json.dumps(vignette_request("AV-01", types) | {"hookInstance": str(uuid4())})
         if patient is not None:
             own = vignette_request("AV-01", types)["context"]["patientId"]

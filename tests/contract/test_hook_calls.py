@@ -30,7 +30,7 @@ def status_on(card: dict[str, Any]) -> str:
 
 
 def full(client: FlaskClient, name: str) -> dict[str, Any]:
-    types = client.application.extensions["cds_service"].screener.needed_types(None)
+    types = client.application.extensions["cds_service"].screener.wanted(None).types
     return vignette_request(name, types)
 
 

@@ -213,7 +213,7 @@ def test_a_message_that_is_known_is_told_in_own_words() -> None:
 
 
 def test_calls_are_counted_by_route_phase_verdict_and_card(client: FlaskClient) -> None:
-    types = service_of(client).screener.needed_types([TRIAL])
+    types = service_of(client).screener.wanted([TRIAL]).types
     for _ in range(2):
         assert client.post(SERVICE, json=vignette_request("AV-01", types)).status_code == 200
     assert client.post("/assessments", json=vignette_bundle("AV-01")).status_code == 200
@@ -250,7 +250,7 @@ def test_failures_of_a_fhir_server_are_counted_by_type_and_kind(make_app: Make) 
         assert client.post(SERVICE, json=hook_request(fhirServer=server.base)).status_code == 200
         text = scraped(client)
     kinds = {"Observation": "http-5xx", "Procedure": "malformed"}
-    if "Consent" in service_of(client).screener.needed_types([TRIAL]):
+    if "Consent" in service_of(client).screener.wanted([TRIAL]).types:
         kinds["Consent"] = "redirect"
     for resource_type, kind in kinds.items():
         assert value(text, "cds_fhir_failures_total", resource_type=resource_type, kind=kind) == 1
@@ -393,7 +393,7 @@ def test_each_access_is_on_record_and_nothing_else(make_app: Make, audit_file: P
     app = make_app(log, audit__sink=f"file:{audit_file}")
     client = app.test_client()
     assert "settings-without-effect" not in [line["event"] for line in log]
-    types = service_of(client).screener.needed_types([TRIAL])
+    types = service_of(client).screener.wanted([TRIAL]).types
     request = vignette_request("AV-01", types)
     answer = client.post(SERVICE, json=request)
     assert client.post("/assessments", json=vignette_bundle("AV-01")).status_code == 200

@@ -98,7 +98,7 @@ def test_answers_fit_the_openapi_document(client: FlaskClient) -> None:
     from tests.contract.hook_requests import vignette_bundle, vignette_request
 
     document = client.get("/openapi.json").get_json()
-    types = client.application.extensions["cds_service"].screener.needed_types(None)
+    types = client.application.extensions["cds_service"].screener.wanted(None).types
     answers = {
         "Discovery": client.get("/cds-services"),
         "Cards": client.post(SERVICE, json=vignette_request("AV-08", types)),

@@ -84,7 +84,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
         )
         for name in SCHEMAS.values()
     }
-    yield Fuzzed(client, screener.needed_types(None), log, schemas)
+    yield Fuzzed(client, screener.wanted(None).types, log, schemas)
     service: Service = app.extensions["cds_service"]
     service.transport.close()
     service.store.close()

@@ -18,6 +18,7 @@ from cds_service.logs import silent
 from cds_service.records.fhir_server import acquire
 from cds_service.records.fhir_transport import Bounds, Transport
 from cds_service.records.record import PatientRecord
+from cds_service.records.wanted import Wanted
 from cds_service.screening import Screener
 from cds_service.settings import load_settings
 from tests import builders
@@ -203,7 +204,7 @@ def test_every_type_that_the_trial_reads_arrives(
     monkeypatch.chdir(tmp_path)
     bundle = _every_type()
     kinds = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
-    assert screener.needed_types([TRIAL]) - kinds == {
+    assert screener.wanted([TRIAL]).types - kinds == {
         "MedicationStatement",
         "Procedure",
     }  # the vignettes have them
@@ -244,7 +245,7 @@ def test_every_page_of_a_search_is_read(hapi_url: str) -> None:
     _put(hapi_url, [patient, *weights])
     transport = Transport(bounds=Bounds(page_size=10))
     try:
-        record = acquire(hapi_url, "paged-patient", ["Observation"], transport=transport)
+        record = acquire(hapi_url, "paged-patient", Wanted(frozenset({"Observation"})), transport=transport)
     finally:
         transport.close()
     assert {r["id"] for r in record.resources["Observation"]} == {w["id"] for w in weights}

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from cds_service.hooks.turns import InTurn
+from cds_service.records.wanted import Wanted
 
 DAY = date(2026, 6, 15)
 
@@ -35,11 +36,11 @@ class Screening:
     def gates_open(self, record: Any, trial_ids: Sequence[str] | None, as_of: date) -> list[str]:
         return list(trial_ids or ())
 
-    def gate_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
-        return frozenset({"Condition"})
+    def wanted_by_gates(self, trial_ids: Sequence[str] | None) -> Wanted:
+        return Wanted(frozenset({"Condition"}))
 
-    def needed_types(self, trial_ids: Sequence[str] | None) -> frozenset[str]:
-        return frozenset({"Observation"})
+    def wanted(self, trial_ids: Sequence[str] | None) -> Wanted:
+        return Wanted(frozenset({"Observation"}))
 
 
 def test_records_are_judged_one_at_a_time() -> None:
@@ -53,8 +54,8 @@ def test_records_are_judged_one_at_a_time() -> None:
         thread.join()
     assert screening.most == 1
     assert turns.gates_open(record, ["a"], DAY) == ["a"]
-    assert turns.gate_types(["a"]) == {"Condition"}
-    assert turns.needed_types(["a"]) == {"Observation"}
+    assert turns.wanted_by_gates(["a"]).types == {"Condition"}
+    assert turns.wanted(["a"]).types == {"Observation"}
 
 
 def test_one_that_is_stuck_keeps_nobody_from_the_turn_for_long() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -11,10 +11,13 @@ import pytest
 
 from cds_service.errors import UnobtainableError
 from cds_service.records.addresses import LOOPBACK
-from cds_service.records.fhir_search import Source
-from cds_service.records.fhir_server import Acquisition, acquire
+from cds_service.records.fhir_server import Acquisition
+from cds_service.records.fhir_server import acquire as acquire_wanted
 from cds_service.records.fhir_transport import Bounds, Deadline, Transport
 from cds_service.records.prefetch import read_prefetch
+from cds_service.records.record import PatientRecord
+from cds_service.records.source import Source
+from cds_service.records.wanted import Wanted
 from tests.unit.records_io.scripted_server import (
     Answer,
     bundle,
@@ -35,6 +38,12 @@ def transport() -> Iterator[Transport]:
     transport = Transport(bounds=Bounds(answer_bytes=200_000, pages=5, resources=50, page_size=10))
     yield transport
     transport.close()
+
+
+def acquire(
+    base: str, patient_id: str, types: Iterable[str], *, observation_codes: Sequence[str] = (), **more: Any
+) -> PatientRecord:
+    return acquire_wanted(base, patient_id, Wanted(frozenset(types), tuple(observation_codes)), **more)
 
 
 def state(record: Any, kind: str) -> tuple[str, str | None]:
@@ -399,7 +408,7 @@ def test_scopes_are_compared_before_asking(transport: Transport, scope: str | No
         gathering = Acquisition(
             "1", deadline=Deadline(5), source=Source(server.base, transport, SECRET, scope, reach=LOOPBACK)
         )
-        gathering.gather(("Condition",))
+        gathering.gather(Wanted(frozenset({"Condition"})))
         record = gathering.record()
     assert record.state("Condition").state == expected
     assert bool(server.asked("Condition")) is (expected != "refused")
@@ -414,7 +423,7 @@ def gathered(transport: Transport, prefetch: dict[str, Any], script: dict[str, A
             prefetched=read_prefetch(prefetch, "1", types),
             source=Source(server.base, transport, reach=LOOPBACK),
         )
-        gathering.gather(types)
+        gathering.gather(Wanted(frozenset(types)))
         return gathering.record(), sorted(r.path for r in server.requests if r.path != "metadata")
 
 
