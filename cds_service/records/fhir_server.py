@@ -8,17 +8,21 @@ that can't be had raises UnobtainableError; anything else unobtainable is only r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from cds_service.errors import UnobtainableError
 from cds_service.records import scopes
 from cds_service.records.addresses import ANYWHERE
 from cds_service.records.bundle import read_bundle
-from cds_service.records.capability import offers
+from cds_service.records.capability import UNSTATED, Question
 from cds_service.records.fhir_search import read_patient, search_type, side_by_side
-from cds_service.records.fhir_transport import Deadline, Transport
-from cds_service.records.prefetch import UNSEARCHED, Obtained, Prefetched
+from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient, Transport
+from cds_service.records.obtained import Obtained, Resource, combined
+from cds_service.records.paging import all_pages
+from cds_service.records.prefetch import UNSEARCHED, Prefetched
 from cds_service.records.record import (
     COMPLETE,
     FAILED,
@@ -32,6 +36,11 @@ from cds_service.records.record import (
 from cds_service.records.searchset import worse
 from cds_service.records.source import Source
 from cds_service.records.wanted import Wanted
+
+# How long a CapabilityStatement is waited for once all searches are done, where it only tells "none" from
+# "not offered"; where it explains an error, the share of the time left.
+_PATIENCE_SECONDS: Final = 0.5
+_PATIENCE_SHARE: Final = 0.5
 
 
 class Acquisition:
@@ -47,41 +56,48 @@ class Acquisition:
         unavailable: Collection[str] = (),
     ) -> None:
         self.patient_id = patient_id
-        self.requests = 0
         self._deadline = deadline
         self._source = source
         self._prefetched = prefetched or Prefetched()
         self._unavailable = frozenset(unavailable)
         self._got: dict[str, Obtained] = {}
-        self._offers: dict[str, bool] = {}
+        self._client: PooledClient | None = None
+        self._question = (
+            Question(source.transport.offers, (source.base_url, source.reach)) if source is not None else None
+        )
 
     def gather(self, wanted: Wanted) -> None:
         """Gets what of this is not got yet. Raises UnobtainableError when the Patient can't be had."""
-        lacking = [t for t in sorted(wanted.types | {"Patient"}) if t not in self._got]
-        jobs: dict[str, Callable[[], Obtained]] = {}
-        for resource_type in lacking:
+        before = bool(self._got)
+        asked = []
+        for resource_type in sorted(wanted.types | {"Patient"}):
+            if resource_type in self._got:
+                continue
             known = self._without_asking(resource_type)
             if known is not None:
                 self._got[resource_type] = known
             else:
-                jobs[resource_type] = self._job(resource_type, wanted.observation_codes)
-        self._got.update(side_by_side(jobs, self._deadline, self._parallel()))
-        self._learn_offers(jobs)
-        for resource_type in jobs:
-            self._got[resource_type] = self._judged(resource_type, self._got[resource_type])
-        patient = self._got["Patient"]
+                asked.append(resource_type)
+        # Of a patient whose gate stays shut nothing more is asked than the gate needs.
+        found = self._fetched(asked, wanted.observation_codes, ask_offers=before)
+        patient = found.get("Patient") or self._got["Patient"]
         if not patient.resources:
             raise UnobtainableError(
                 f"The Patient could not be obtained ({patient.reason or 'none is known'})."
             )
+        offered = self._offered(found)
+        for resource_type, got in found.items():
+            self._got[resource_type] = self._judged(resource_type, got, offered)
 
     def record(self) -> PatientRecord:
         """What has been gathered so far, as a record of this patient with the account of every type."""
-        resources = [r for got in self._got.values() for r in (*got.resources, *got.included)]
         bundle = {
             "resourceType": "Bundle",
             "type": "collection",
-            "entry": [{"resource": resource} for resource in resources],
+            "entry": [
+                {"fullUrl": url, "resource": resource} if url else {"resource": resource}
+                for url, resource in self._named()
+            ],
         }
         record = read_bundle(bundle, patient_id=self.patient_id)
         account = {}
@@ -114,59 +130,83 @@ class Acquisition:
         if given is not None and given.state == COMPLETE and (resource_type != "Patient" or given.resources):
             return given
         if resource_type in UNSEARCHED:
-            return Obtained()
+            return replace(given, state=COMPLETE, reason=None) if given is not None else Obtained()
         if self._source is None:
             return given or Obtained(state=FAILED, reason="not in prefetch, and no fhirServer to ask")
         if scopes.lacks(self._source.scope, resource_type):
-            return _with_rest(given, REFUSED, "scope not granted")
+            return _beside(given, Obtained(state=REFUSED, reason="scope not granted"))
         return None
 
-    def _job(self, resource_type: str, codes: tuple[str, ...]) -> Callable[[], Obtained]:
+    def _fetched(
+        self, resource_types: Collection[str], codes: tuple[str, ...], *, ask_offers: bool
+    ) -> dict[str, Obtained]:
+        """What the server gives of these types, each with its failure."""
         source = self._source
-        assert source is not None  # noqa: S101  (only asked for with a server)
+        if source is None or not resource_types:
+            return {}
+        try:
+            client = self._client = self._client or source.client(self._deadline)
+        except FetchFailure as failure:
+            return dict.fromkeys(resource_types, Obtained(state=failure.state, reason=failure.reason))
+        if ask_offers:
+            self._ask_offers(client)
+        jobs = {kind: self._job(client, source, kind, codes) for kind in resource_types}
+        return side_by_side(jobs, self._deadline, source.transport.bounds.parallel)
+
+    def _job(
+        self, client: PooledClient, source: Source, resource_type: str, codes: tuple[str, ...]
+    ) -> Callable[[], Obtained]:
+        first = self._prefetched.first_pages.get(resource_type)
 
         def job() -> Obtained:
-            client = source.client(self._deadline)
             if resource_type == "Patient":
                 return read_patient(client, self.patient_id)
+            if first is not None:
+                rest = all_pages(first, resource_type, self.patient_id, client, source.transport.bounds)
+                if rest.state == COMPLETE:
+                    return rest
             return search_type(client, source, resource_type, self.patient_id, self._deadline, codes)
 
         return job
 
-    def _judged(self, resource_type: str, got: Obtained) -> Obtained:
+    def _ask_offers(self, client: PooledClient) -> None:
+        if self._question is not None:
+            self._question.ask(lambda: client.execute("metadata", method="get"))
+
+    def _offered(self, found: Mapping[str, Obtained]) -> frozenset[str]:
+        """What the server says that it offers, as far as that matters for what it answered."""
+        if self._question is None or self._client is None:
+            return UNSTATED
+        if any(_answered_with_error(got) for got in found.values()):
+            self._ask_offers(self._client)
+            return self._question.types(self._deadline.left() * _PATIENCE_SHARE)
+        return self._question.types(min(_PATIENCE_SECONDS, self._deadline.left()))
+
+    def _judged(self, resource_type: str, got: Obtained, offered: frozenset[str]) -> Obtained:
         """A fetched type in the light of the server's CapabilityStatement, the scope, and the prefetch before
         it.
         """
-        source = self._source
-        if source is None:
-            return got
-        if _failed_by_http(got) and not self._offers.get(resource_type, True):
-            return Obtained(state=NOT_OFFERED, reason="not in the server's CapabilityStatement")
-        if got.state == COMPLETE and scopes.narrows(source.scope, resource_type):
-            return Obtained(
-                got.resources, got.included, TRUNCATED, "scope granted for a part only", got.dropped, got.hint
-            )
         given = self._prefetched.by_type.get(resource_type)
-        return (
-            _with_rest(given, got.state, got.reason) if not got.resources and got.state != COMPLETE else got
-        )
+        brought = given is not None and bool(given.resources)
+        unlisted = offered != UNSTATED and resource_type not in offered
+        if unlisted and not got.resources and (_answered_with_error(got) or got.state == COMPLETE):
+            # Nothing of a type that the server does not know means nothing; what the client knew of it counts.
+            if given is not None and brought:
+                return given
+            return Obtained(state=NOT_OFFERED, reason="not in the server's CapabilityStatement")
+        if got.state != COMPLETE:
+            return _beside(given, got)
+        if self._source is not None and scopes.narrows(self._source.scope, resource_type):
+            return replace(got, state=TRUNCATED, reason="scope granted for a part only")
+        return got
 
-    def _learn_offers(self, resource_types: Iterable[str]) -> None:
-        """Asks the CapabilityStatement about the types that failed, within the deadline; unknown counts as offered."""
-        source = self._source
-        asked = [t for t in resource_types if _failed_by_http(self._got[t])]
-        if source is None or not asked:
-            return
-
-        def ask() -> Obtained:
-            for resource_type in asked:
-                self._offers[resource_type] = offers(source, resource_type, self._deadline)
-            return Obtained()
-
-        side_by_side({"metadata": ask}, self._deadline, 1)
-
-    def _parallel(self) -> int:
-        return self._source.transport.bounds.parallel if self._source else 1
+    def _named(self) -> list[tuple[str | None, Resource]]:
+        """Everything got, each with its fullUrl."""
+        return [
+            (got.full_urls.get(id(resource)), resource)
+            for got in self._got.values()
+            for resource in (*got.resources, *got.included)
+        ]
 
     def _warnings(self) -> list[str]:
         warnings = []
@@ -177,18 +217,19 @@ class Acquisition:
         return warnings
 
 
-def _failed_by_http(got: Obtained) -> bool:
+def _answered_with_error(got: Obtained) -> bool:
     """Whether the server answered that it would not, for another reason than the token."""
+    reason = got.reason or ""
     return (
-        got.state in (FAILED, REFUSED) and (got.reason or "").startswith("HTTP ") and got.reason != "HTTP 401"
+        got.state in (FAILED, REFUSED)
+        and reason.startswith(("HTTP ", "OperationOutcome"))
+        and reason != "HTTP 401"
     )
 
 
-def _with_rest(given: Obtained | None, state: str, reason: str | None) -> Obtained:
-    """A failure that still keeps what an incomplete prefetch brought: positive evidence counts even then."""
-    if given is None or not given.resources:
-        return Obtained(state=state, reason=reason, dropped=given.dropped if given else 0)
-    return Obtained(given.resources, given.included, state, reason, given.dropped, given.hint)
+def _beside(given: Obtained | None, got: Obtained) -> Obtained:
+    """An incomplete answer with what an incomplete prefetch brought: positive evidence counts even then."""
+    return got if given is None else replace(combined(given, got), state=got.state, reason=got.reason)
 
 
 def acquire(

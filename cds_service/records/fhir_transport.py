@@ -24,6 +24,7 @@ from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from cds_service.errors import CdsServiceError, InputError
 from cds_service.records.addresses import PUBLIC, Reach
+from cds_service.records.capability import Offers
 from cds_service.records.connections import AddressNotAllowed, Resolve, read_body, resolve, session
 from cds_service.records.json_body import read_json
 from cds_service.records.origins import on_server
@@ -92,7 +93,7 @@ class Transport:
         resolve: Resolve = resolve,
     ) -> None:
         self.bounds = bounds or Bounds()
-        self.offers: dict[str, tuple[float, frozenset[str]]] = {}
+        self.offers = Offers()
         self._pool = pool
         self._ca_file = ca_file
         self._resolve = resolve
