@@ -161,11 +161,12 @@ class Acquisition:
         def job() -> Obtained:
             if resource_type == "Patient":
                 return read_patient(client, self.patient_id)
+            searching = client.for_search()
             if first is not None:
-                rest = all_pages(first, resource_type, self.patient_id, client, source.transport.bounds)
+                rest = all_pages(first, resource_type, self.patient_id, searching, source.transport.bounds)
                 if rest.state == COMPLETE:
                     return rest
-            return search_type(client, source, resource_type, self.patient_id, self._deadline, codes)
+            return search_type(searching, source, resource_type, self.patient_id, self._deadline, codes)
 
         return job
 

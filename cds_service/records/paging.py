@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from cds_service.records.fhir_transport import Bounds, FetchFailure, PooledClient
+from cds_service.records.fhir_transport import MORE_DATA, Bounds, FetchFailure, PooledClient
 from cds_service.records.obtained import Obtained, Resource
 from cds_service.records.origins import on_server
 from cds_service.records.record import COMPLETE, FAILED, TRUNCATED
@@ -29,12 +29,12 @@ def all_pages(
     """What the first page and those that it leads to hold of this patient; without a client the first page only."""
     found = _Found(resource_type)
     found.add(first)
-    if first.next is not None:
-        found.add_state(
-            (TRUNCATED, "more pages exist")
-            if client is None
-            else _follow(found, first.next, client, bounds or Bounds())
-        )
+    if client is not None and not _taken(first, client):
+        found.add_state((TRUNCATED, MORE_DATA))
+    elif client is not None and first.next is not None:
+        found.add_state(_follow(found, first.next, client, bounds or Bounds()))
+    elif first.next is not None:
+        found.add_state((TRUNCATED, "more pages exist"))
     return found.obtained(patient_id)
 
 
@@ -43,8 +43,6 @@ def _follow(found: _Found, link: str, client: PooledClient, bounds: Bounds) -> t
     followed: set[str] = set()
     without_news = 0
     for _ in range(bounds.pages - 1):
-        if len(found.matches) + len(found.included) > bounds.resources:
-            return TRUNCATED, "more resources than are read"
         # A bare query belongs to the search that it stands in.
         url = (
             on_server(client.url, found.resource_type + link if link.startswith("?") else link)
@@ -61,10 +59,17 @@ def _follow(found: _Found, link: str, client: PooledClient, bounds: Bounds) -> t
         except FetchFailure as failure:
             return TRUNCATED, f"a later page failed: {failure.reason}"
         without_news = 0 if found.add(page) else without_news + 1
+        if not _taken(page, client):
+            return TRUNCATED, MORE_DATA
         if page.next is None:
             return COMPLETE, None
         link = page.next
     return TRUNCATED, "more pages than are read"
+
+
+def _taken(page: Page, client: PooledClient) -> bool:
+    """Takes a page's resources from what the call may read; False once that is used up."""
+    return client.allowance.take(resources=len(page.resources) + len(page.included))
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ import pytest
 from cds_service.records.addresses import ANYWHERE, LOOPBACK, PUBLIC, Reach, reach_of
 from cds_service.records.connections import dial
 from cds_service.records.fhir_transport import Bounds, Deadline, FetchFailure, PooledClient, Transport
+from cds_service.records.lookups import Lookups
 from tests.support.certificates import authority
 from tests.unit.records_io.scripted_server import (
     NAME,
@@ -224,13 +225,13 @@ def test_too_many_addresses_are_not_all_tried(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("cds_service.records.connections._connected", refuse)
     names = Names(["10.0.0.1", *(f"127.0.1.{n}" for n in range(1, 200))])
     with pytest.raises(ConnectionRefusedError):
-        dial(NAME, 9, 5.0, LOOPBACK, names)
+        dial(NAME, 9, 5.0, LOOPBACK, Lookups(names).find)
     assert tried == [f"127.0.1.{n}" for n in range(1, 9)]
 
 
 def test_no_time_left_is_a_timeout() -> None:
     with pytest.raises(TimeoutError):
-        dial(NAME, 9, 0.0, ANYWHERE, Names(["127.0.0.1"]))
+        dial(NAME, 9, 0.0, ANYWHERE, Lookups(Names(["127.0.0.1"])).find)
 
 
 def test_a_name_without_addresses_is_a_failed_connection(transport_of: Callable[..., Transport]) -> None:
