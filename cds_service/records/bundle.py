@@ -37,13 +37,17 @@ _REFERENCE_LISTS = frozenset(
 
 
 def read_bundle(
-    bundle: Any, *, patient_id: str | None = None, missing: Collection[str] = ()
+    bundle: Any,
+    *,
+    patient_id: str | None = None,
+    missing: Collection[str] = (),
+    servers: Collection[str] = (),
 ) -> PatientRecord:
     """The record of the Bundle's patient.
 
     `bundle` is parsed JSON of any shape; `patient_id` ("123" or "Patient/123") names the patient where there
-    are several; `missing` lists resource types that were not exported: their state is failed. Raises
-    InputError.
+    are several; `missing` lists resource types that were not exported: their state is failed. `servers`: base URLs of
+    the one server that everything in the Bundle came from, where it is known that it did. Raises InputError.
     """
     for name in missing:
         if name not in R4_TYPES:

@@ -8,8 +8,9 @@ would name is known under another server's URL: then it is another resource (FHI
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 _TAIL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?/?$")
 
@@ -21,6 +22,15 @@ class References:
 
     by_url: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, named: Iterable[tuple[str | None, Mapping[str, Any]]], servers: Iterable[str] = ()
+    ) -> References:
+        """Of (fullUrl, resource) pairs. `servers`: base URLs of the one server that all of them came from; none where
+        they may be of several.
+        """
+        raise NotImplementedError
 
     def relative(self, reference: object) -> str | None:
         """`Type/id` of a reference; None when it names nothing that can be known. `#contained` stays as it is."""
