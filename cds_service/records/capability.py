@@ -13,6 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final
 
 from cds_service.errors import CdsServiceError
+from cds_service.records.obtained import Obtained
+from cds_service.records.record import COMPLETE, FAILED, NOT_OFFERED, REFUSED
 
 _KEPT_SECONDS: Final = 3600.0
 _FAILURE_KEPT_SECONDS: Final = 60.0
@@ -77,6 +79,27 @@ class Question:
         except CdsServiceError:
             statement = None
         return self._offers.keep(self._server, statement)
+
+
+def listed(resource_type: str, got: Obtained, offered: frozenset[str]) -> Obtained:
+    """An answer as it counts where a server offers these types: an error, or nothing, of another type says that there
+    is no such thing; what came all the same is used.
+    """
+    if offered == UNSTATED or resource_type in offered or got.resources:
+        return got
+    if got.state == COMPLETE or answered_with_error(got):
+        return Obtained(state=NOT_OFFERED, reason="not in the server's CapabilityStatement")
+    return got
+
+
+def answered_with_error(got: Obtained) -> bool:
+    """Whether the server answered that it would not, for another reason than the token."""
+    reason = got.reason or ""
+    return (
+        got.state in (FAILED, REFUSED)
+        and reason.startswith(("HTTP ", "OperationOutcome"))
+        and reason != "HTTP 401"
+    )
 
 
 def stated_types(statement: Any) -> frozenset[str]:

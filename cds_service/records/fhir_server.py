@@ -8,7 +8,7 @@ that can't be had raises UnobtainableError; anything else unobtainable is only r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,11 @@ from cds_service.errors import UnobtainableError
 from cds_service.records import scopes
 from cds_service.records.addresses import ANYWHERE
 from cds_service.records.bundle import read_bundle
-from cds_service.records.capability import UNSTATED, Question
+from cds_service.records.capability import UNSTATED, Question, answered_with_error, listed
+from cds_service.records.companions import complete, lacking
 from cds_service.records.fhir_search import read_patient, search_type, side_by_side
 from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient, Transport
-from cds_service.records.obtained import Obtained, Resource, combined
+from cds_service.records.obtained import Obtained, Resource, beside, combined, with_more
 from cds_service.records.paging import all_pages
 from cds_service.records.prefetch import UNSEARCHED, Prefetched
 from cds_service.records.record import (
@@ -33,7 +34,8 @@ from cds_service.records.record import (
     Acquired,
     PatientRecord,
 )
-from cds_service.records.searchset import worse
+from cds_service.records.references import References
+from cds_service.records.searchset import Page, worse
 from cds_service.records.source import Source
 from cds_service.records.wanted import Wanted
 
@@ -41,6 +43,7 @@ from cds_service.records.wanted import Wanted
 # "not offered"; where it explains an error, the share of the time left.
 _PATIENCE_SECONDS: Final = 0.5
 _PATIENCE_SHARE: Final = 0.5
+_NO_SERVER: Final = "not in prefetch, and no fhirServer to ask"
 
 
 class Acquisition:
@@ -61,6 +64,8 @@ class Acquisition:
         self._prefetched = prefetched or Prefetched()
         self._unavailable = frozenset(unavailable)
         self._got: dict[str, Obtained] = {}
+        self._companions: dict[str, Obtained] = {}
+        self._referred: set[tuple[str, str]] = set()
         self._client: PooledClient | None = None
         self._question = (
             Question(source.transport.offers, (source.base_url, source.reach)) if source is not None else None
@@ -80,14 +85,19 @@ class Acquisition:
                 asked.append(resource_type)
         # Of a patient whose gate stays shut nothing more is asked than the gate needs.
         found = self._fetched(asked, wanted.observation_codes, ask_offers=before)
-        patient = found.get("Patient") or self._got["Patient"]
+        self._got.update(found)
+        patient = self._got["Patient"]
         if not patient.resources:
             raise UnobtainableError(
                 f"The Patient could not be obtained ({patient.reason or 'none is known'})."
             )
-        offered = self._offered(found)
+        companions = self._referred_to()
+        offered = self._offered((*found.values(), *companions.values()))
         for resource_type, got in found.items():
             self._got[resource_type] = self._judged(resource_type, got, offered)
+        for resource_type, got in companions.items():
+            before_it = self._companions.get(resource_type, Obtained())
+            self._companions[resource_type] = combined(before_it, listed(resource_type, got, offered))
 
     def record(self) -> PatientRecord:
         """What has been gathered so far, as a record of this patient with the account of every type."""
@@ -99,9 +109,9 @@ class Acquisition:
                 for url, resource in self._named()
             ],
         }
-        record = read_bundle(bundle, patient_id=self.patient_id)
+        record = read_bundle(bundle, patient_id=self.patient_id, servers=self._servers())
         account = {}
-        for kind, got in self._got.items():
+        for kind, got in self._all().items():
             read = record.state(kind)
             state, reason = worse((got.state, got.reason), (read.state, read.reason))
             account[kind] = Acquired(state, len(record.of_type(kind)), reason)
@@ -109,18 +119,16 @@ class Acquisition:
             account=account, default=Acquired(PENDING), warnings=(*self._warnings(), *record.warnings)
         )
 
-    def state(self, resource_type: str) -> str:
-        """How a type stands: pending until gathered."""
-        got = self._got.get(resource_type)
-        return got.state if got is not None else PENDING
-
-    def account(self) -> dict[str, str]:
-        """Type → state of everything gathered; for the log."""
-        return {kind: got.state for kind, got in self._got.items()}
-
     def shortfalls(self) -> dict[str, tuple[str, str | None]]:
         """Type → state and reason of what was gathered and is not complete; for the metrics."""
-        return {kind: (got.state, got.reason) for kind, got in self._got.items() if got.state != COMPLETE}
+        return {kind: (got.state, got.reason) for kind, got in self._all().items() if got.state != COMPLETE}
+
+    def _all(self) -> dict[str, Obtained]:
+        """Type → what was gathered of it, by searches and by references together."""
+        referred = {
+            kind: combined(self._got.get(kind, Obtained()), got) for kind, got in self._companions.items()
+        }
+        return {**self._got, **referred}
 
     def _without_asking(self, resource_type: str) -> Obtained | None:
         """What is known of a type before the server is asked, or None when it must be asked."""
@@ -132,9 +140,10 @@ class Acquisition:
         if resource_type in UNSEARCHED:
             return replace(given, state=COMPLETE, reason=None) if given is not None else Obtained()
         if self._source is None:
-            return given or Obtained(state=FAILED, reason="not in prefetch, and no fhirServer to ask")
+            return given or Obtained(state=FAILED, reason=_NO_SERVER)
         if scopes.lacks(self._source.scope, resource_type):
-            return _beside(given, Obtained(state=REFUSED, reason="scope not granted"))
+            refused = Obtained(state=REFUSED, reason="scope not granted")
+            return refused if given is None else beside(given, refused)
         return None
 
     def _fetched(
@@ -144,41 +153,89 @@ class Acquisition:
         source = self._source
         if source is None or not resource_types:
             return {}
-        try:
-            client = self._client = self._client or source.client(self._deadline)
-        except FetchFailure as failure:
-            return dict.fromkeys(resource_types, Obtained(state=failure.state, reason=failure.reason))
+        client = self._admitted(source)
+        if isinstance(client, Obtained):
+            return dict.fromkeys(resource_types, client)
         if ask_offers:
             self._ask_offers(client)
         jobs = {kind: self._job(client, source, kind, codes) for kind in resource_types}
         return side_by_side(jobs, self._deadline, source.transport.bounds.parallel)
 
+    def _admitted(self, source: Source) -> PooledClient | Obtained:
+        """The call's client, or what becomes of everything that it should ask for."""
+        if self._client is None:
+            try:
+                self._client = source.client(self._deadline)
+            except FetchFailure as failure:
+                return Obtained(state=failure.state, reason=failure.reason)
+        return self._client
+
+    def _referred_to(self) -> dict[str, Obtained]:
+        """What the resources refer to and came without, each asked for once."""
+        by_type: dict[str, list[Resource]] = {}
+        for _, resource in self._named():
+            by_type.setdefault(str(resource.get("resourceType")), []).append(resource)
+        patient = f"Patient/{self.patient_id}"
+        found = lacking(by_type, References.of(self._named(), self._servers(), patient=patient))
+        new = {
+            kind: frozenset(one for one in ids if (kind, one) not in self._referred)
+            for kind, ids in found.items()
+            if kind not in self._unavailable
+        }
+        new = {kind: ids for kind, ids in new.items() if ids}
+        self._referred.update((kind, one) for kind, ids in new.items() for one in ids)
+        if not new or self._source is None:
+            return dict.fromkeys(new, Obtained(state=FAILED, reason=_NO_SERVER))
+        client = self._admitted(self._source)
+        if isinstance(client, Obtained):
+            return dict.fromkeys(new, client)
+        parallel = self._source.transport.bounds.parallel
+        return complete(client, new, self._deadline, scope=self._source.scope, parallel=parallel)
+
+    def _servers(self) -> tuple[str, ...]:
+        return (self._source.base_url,) if self._source is not None else ()
+
     def _job(
         self, client: PooledClient, source: Source, resource_type: str, codes: tuple[str, ...]
     ) -> Callable[[], Obtained]:
-        first = self._prefetched.first_pages.get(resource_type)
-
         def job() -> Obtained:
             if resource_type == "Patient":
                 return read_patient(client, self.patient_id)
             searching = client.for_search()
-            if first is not None:
-                rest = all_pages(first, resource_type, self.patient_id, searching, source.transport.bounds)
-                if rest.state == COMPLETE:
-                    return rest
-            return search_type(searching, source, resource_type, self.patient_id, self._deadline, codes)
+            begun = self._prefetched.first_pages.get(resource_type)
+            if begun is None:
+                return search_type(searching, source, resource_type, self.patient_id, self._deadline, codes)
+            return self._continued(begun, searching, source, resource_type, codes)
 
         return job
+
+    def _continued(
+        self,
+        begun: Page,
+        client: PooledClient,
+        source: Source,
+        resource_type: str,
+        codes: tuple[str, ...],
+    ) -> Obtained:
+        """The pages after the one that prefetch brought; where they can't be had, a search of its own."""
+        found = all_pages(begun, resource_type, self.patient_id, client, source.transport.bounds)
+        if found.state == COMPLETE:
+            return found
+        try:
+            anew = search_type(client, source, resource_type, self.patient_id, self._deadline, codes)
+        except FetchFailure as failure:
+            return replace(found, state=failure.state, reason=failure.reason)
+        return with_more(anew, found) if anew.state == COMPLETE else beside(found, anew)
 
     def _ask_offers(self, client: PooledClient) -> None:
         if self._question is not None:
             self._question.ask(lambda: client.execute("metadata", method="get"))
 
-    def _offered(self, found: Mapping[str, Obtained]) -> frozenset[str]:
+    def _offered(self, found: Collection[Obtained]) -> frozenset[str]:
         """What the server says that it offers, as far as that matters for what it answered."""
         if self._question is None or self._client is None:
             return UNSTATED
-        if any(_answered_with_error(got) for got in found.values()):
+        if any(answered_with_error(got) for got in found):
             self._ask_offers(self._client)
             return self._question.types(self._deadline.left() * _PATIENCE_SHARE)
         return self._question.types(min(_PATIENCE_SECONDS, self._deadline.left()))
@@ -188,15 +245,13 @@ class Acquisition:
         it.
         """
         given = self._prefetched.by_type.get(resource_type)
-        brought = given is not None and bool(given.resources)
-        unlisted = offered != UNSTATED and resource_type not in offered
-        if unlisted and not got.resources and (_answered_with_error(got) or got.state == COMPLETE):
-            # Nothing of a type that the server does not know means nothing; what the client knew of it counts.
-            if given is not None and brought:
-                return given
-            return Obtained(state=NOT_OFFERED, reason="not in the server's CapabilityStatement")
+        got = listed(resource_type, got, offered)
+        if got.state == NOT_OFFERED and given is not None and given.resources:
+            return given  # the client knows more than its server
         if got.state != COMPLETE:
-            return _beside(given, got)
+            return got if given is None else beside(given, got)
+        if given is not None and given.state == TRUNCATED:
+            got = with_more(got, given)
         if self._source is not None and scopes.narrows(self._source.scope, resource_type):
             return replace(got, state=TRUNCATED, reason="scope granted for a part only")
         return got
@@ -205,7 +260,7 @@ class Acquisition:
         """Everything got, each with its fullUrl."""
         return [
             (got.full_urls.get(id(resource)), resource)
-            for got in self._got.values()
+            for got in (*self._got.values(), *self._companions.values())
             for resource in (*got.resources, *got.included)
         ]
 
@@ -216,21 +271,6 @@ class Acquisition:
         if hints := sorted(kind for kind, got in self._got.items() if got.hint):
             warnings.append(f"The server says that some data may be withheld: {', '.join(hints)}.")
         return warnings
-
-
-def _answered_with_error(got: Obtained) -> bool:
-    """Whether the server answered that it would not, for another reason than the token."""
-    reason = got.reason or ""
-    return (
-        got.state in (FAILED, REFUSED)
-        and reason.startswith(("HTTP ", "OperationOutcome"))
-        and reason != "HTTP 401"
-    )
-
-
-def _beside(given: Obtained | None, got: Obtained) -> Obtained:
-    """An incomplete answer with what an incomplete prefetch brought: positive evidence counts even then."""
-    return got if given is None else replace(combined(given, got), state=got.state, reason=got.reason)
 
 
 def acquire(

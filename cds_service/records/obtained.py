@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -47,3 +47,20 @@ def combined(*parts: Obtained) -> Obtained:
         any(part.hint for part in parts),
         {place: url for part in parts for place, url in part.full_urls.items()},
     )
+
+
+def beside(given: Obtained, got: Obtained) -> Obtained:
+    """An incomplete answer, with what an incomplete prefetch brought: positive evidence counts even then."""
+    return replace(combined(given, got), state=got.state, reason=got.reason)
+
+
+def with_more(got: Obtained, given: Obtained) -> Obtained:
+    """A complete answer, with what the client knew and the answer lacks: it may see more of a chart than its token
+    lets others see.
+    """
+    there = {resource.get("id") for resource in got.resources}
+    more = [r for r in given.resources if isinstance(r.get("id"), str) and r["id"] not in there]
+    if not more:
+        return got
+    urls = {id(r): given.full_urls[id(r)] for r in more if id(r) in given.full_urls}
+    return replace(got, resources=(*got.resources, *more), full_urls={**got.full_urls, **urls})

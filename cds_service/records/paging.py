@@ -57,6 +57,8 @@ def _follow(found: _Found, link: str, client: PooledClient, bounds: Bounds) -> t
         try:
             page = read_page(client.execute(url, method="get"), found.resource_type)
         except FetchFailure as failure:
+            if failure.reason == MORE_DATA:
+                return TRUNCATED, MORE_DATA
             return TRUNCATED, f"a later page failed: {failure.reason}"
         without_news = 0 if found.add(page) else without_news + 1
         if not _taken(page, client):

@@ -20,7 +20,15 @@ from cds_service.records.searchset import Page, names_other_patient, outcome_sta
 
 # Read by id or reached through other resources, never searched by patient.
 UNSEARCHED: Final = frozenset(
-    {"Medication", "ResearchStudy", "Practitioner", "PractitionerRole", "Organization", "Location"}
+    {
+        "Medication",
+        "Substance",
+        "ResearchStudy",
+        "Practitioner",
+        "PractitionerRole",
+        "Organization",
+        "Location",
+    }
 )
 # One page should hold a whole chart where the client follows no paging links and no FHIR server is to be had.
 FULL_PAGE: Final = 1000
