@@ -14,6 +14,7 @@ named). Anything smaller is left out or marked, and told in a warning that carri
   left out and its type is truncated;
 - each server has ids of its own: a resource of another server than the record's that could be taken for one of the
   record's is known by another id (`references`);
+- an Observation about another person (`focus`) is kept and marked, so that no verdict rests on it;
 - of several versions of one `type/id` the latest is kept; where versions differ and none is later, all are
   kept and marked, so that no verdict rests on them.
 """
@@ -31,7 +32,7 @@ from cds_service.records.record import PatientRecord
 from cds_service.records.references import References, base_of
 from cds_service.records.resource_types import PATIENT_ELEMENTS, R4_TYPES
 from cds_service.records.subjects import UNTOLD_REASON, Subjects
-from cds_service.records.versions import latest_versions
+from cds_service.records.versions import UNKNOWN_MODIFIER, latest_versions, with_tag
 
 Resource = dict[str, Any]
 
@@ -93,7 +94,7 @@ def _references(
 
 
 def _servers_of(entries: list[Entry], patient: str) -> list[str]:
-    """The server of the Patient: by the fullUrl, and where there is none by how other resources refer to the patient."""
+    """The server of the Patient: by the fullUrl; where there is none, by how other resources refer to the patient."""
     own = (entry.full_url for entry in entries if f"{entry.type}/{entry.id}" == patient)
     found = {base for url in own if (base := base_of(url, patient)) is not None}
     if not found:
@@ -160,6 +161,8 @@ def _own(
     known = references.name_of(entry.full_url, f"{entry.type}/{entry.id}").partition("/")[2]
     if new.get("id") != known:
         new = {**new, "id": known}
+    if entry.type == "Observation" and "focus" in new and subjects.about_another(new):
+        new = {**new, "meta": with_tag(new.get("meta"), UNKNOWN_MODIFIER)}
     if new is not entry.resource:
         originals[id(new)] = entry.resource
     return new

@@ -32,6 +32,8 @@ UNTOLD_REASON: Final = "a resource whose patient can't be told"
 # Reference of a search instead of an id (FHIR R4 §3.1.0.11.2), by identifier.
 _CONDITIONAL: Final = re.compile(r"(?:^|/)Patient\?(.*)$", re.DOTALL)
 _PERSONS: Final = frozenset({"Patient", "RelatedPerson", "Person", "Practitioner", "PractitionerRole"})
+# How deep contained resources are looked for in contained ones, which FHIR R4 does not allow.
+_NESTED: Final = 4
 _THINGS: Final = frozenset({"Device", "Location", "Substance"})
 
 
@@ -65,13 +67,21 @@ class Subjects:
 
     def without_others(self, resource: Resource) -> Resource:
         """The resource without contained Observations that aren't this patient's. One that names nobody is."""
-        listed = resource.get("contained")
-        if not isinstance(listed, list):
-            return resource
-        kept = [inner for inner in listed if self._keeps_contained(inner, listed)]
-        return resource if len(kept) == len(listed) else {**resource, "contained": kept}
+        return self._without_others(resource, resource.get("contained"), _NESTED)
 
-    def _keeps_contained(self, inner: Any, beside: list[Any]) -> bool:
+    def _without_others(self, resource: Resource, beside: Any, depth: int) -> Resource:
+        listed = resource.get("contained")
+        if not isinstance(listed, list) or not depth:
+            return resource
+        kept = [
+            self._without_others(inner, beside, depth - 1) if isinstance(inner, dict) else inner
+            for inner in listed
+            if self._keeps_contained(inner, beside)
+        ]
+        same = len(kept) == len(listed) and all(new is old for new, old in zip(kept, listed, strict=True))
+        return resource if same else {**resource, "contained": kept}
+
+    def _keeps_contained(self, inner: Any, beside: Any) -> bool:
         if not isinstance(inner, dict) or inner.get("resourceType") != "Observation":
             return True
         whose = self.whose({**inner, "contained": beside}, "subject")
@@ -80,6 +90,18 @@ class Subjects:
         self.left_out[whose] += 1
         if whose == UNTOLD:
             self.untold.add("Observation")
+        return False
+
+    def about_another(self, observation: Resource) -> bool:
+        """Whether an Observation says that it is about another person than its subject: a spouse, a fetus, a donor
+        (FHIR R4 Observation.focus).
+        """
+        focus = observation.get("focus")
+        for one in focus if isinstance(focus, list) else [focus]:
+            reference = one.get("reference") if isinstance(one, dict) else None
+            named = last_segments(reference) if isinstance(reference, str) else None
+            if named is not None and named.partition("/")[0] in _PERSONS and named != self.reference:
+                return True
         return False
 
     def warnings(self, *, other_patients: int) -> list[str]:
