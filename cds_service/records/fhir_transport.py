@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ import requests
 from fhirpy import SyncFHIRClient
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as PoolTimeout
+from urllib3.util import Timeout
 
 from cds_service.errors import InputError
 from cds_service.records.addresses import PUBLIC, Reach
@@ -52,10 +53,10 @@ class _Answer:
 class _Process:
     """What one process shares. A fork makes its own: neither connections nor locks may be those of its parent."""
 
-    def __init__(self, resolve: Resolve) -> None:
+    def __init__(self, resolve: Resolve, clock: Callable[[], float]) -> None:
         self.pid = os.getpid()
-        self.breakers = Breakers()
-        self.offers = Offers()
+        self.breakers = Breakers(clock)
+        self.offers = Offers(clock)
         self.lookups = Lookups(resolve)
         self.sessions: dict[Reach, requests.Session] = {}
         self.making = threading.Lock()
@@ -66,7 +67,7 @@ class Transport:
 
     Each `Reach` has a pool of its own, so that a connection made under one rule never serves under another. `pool`:
     connections to a server that are kept. `ca_file`: the authorities that may sign the servers' certificates; None =
-    the public ones.
+    the public ones. `clock`: by which breakers open and close.
     """
 
     def __init__(
@@ -77,13 +78,15 @@ class Transport:
         ca_file: Path | None = None,
         resolve: Resolve = resolve,
         watch: Watch | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bounds = bounds or Bounds()
         self.watch = watch or Unwatched()
         self._pool = pool
         self._ca_file = ca_file
         self._resolve = resolve
-        self._process = _Process(resolve)
+        self._clock = clock
+        self._process = _Process(resolve, clock)
 
     def close(self) -> None:
         """Closes the pooled connections."""
@@ -136,7 +139,7 @@ class Transport:
 
     def _here(self) -> _Process:
         if self._process.pid != os.getpid():
-            self._process = _Process(self._resolve)
+            self._process = _Process(self._resolve, self._clock)
         return self._process
 
     def _session(self, reach: Reach) -> requests.Session:
@@ -160,10 +163,14 @@ class Transport:
     ) -> _Answer:
         """One request. Raises FetchFailure where another would be no use."""
         left = deadline.remaining()
-        limits = (min(left, self.bounds.connect_seconds), left)
+        limits = Timeout(connect=min(left, self.bounds.connect_seconds), total=left)
         try:
             with self._session(reach).get(
-                url, headers=dict(headers), timeout=limits, stream=True, allow_redirects=False
+                url,
+                headers=dict(headers),
+                timeout=limits,  # type: ignore[arg-type]  (passed through to urllib3)
+                stream=True,
+                allow_redirects=False,
             ) as response:
                 answer = self._read(response, deadline, call)
         except AddressNotAllowed as refusal:
