@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from cds_service.records.resource_types import USED_TYPES
+
 Json = dict[str, Any]
 STATEMENT: Final = "metadata"
 # The search parameters that name the patient, and the elements they read.
@@ -27,12 +29,6 @@ _SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary")
 # The parameter of an `_include` and the element it follows.
 _INCLUDES: Final = {"medication": "medicationReference", "device": "device", "study": "study"}
 _PAGE: Final = "_offset"
-_SERVED: Final = frozenset(
-    "AllergyIntolerance Condition Consent Device DeviceRequest DeviceUseStatement DiagnosticReport Encounter"
-    " FamilyMemberHistory Immunization Medication MedicationAdministration MedicationDispense MedicationRequest"
-    " MedicationStatement NutritionOrder Observation Patient Practitioner PractitionerRole Procedure"
-    " QuestionnaireResponse ResearchStudy ResearchSubject ServiceRequest SupplyDelivery".split()
-)
 
 
 @dataclass(frozen=True)
@@ -118,6 +114,7 @@ class ChartServer:
     lacks: frozenset[str] = frozenset()
     requests: list[Asked] = field(default_factory=list)
     open_connections: int = 0
+    _moved: int = 0
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -127,11 +124,22 @@ class ChartServer:
         self.faults.clear()
         self.forget()
 
+    def moves(self) -> None:
+        """From now on another base URL: nothing that a client remembers of the server before holds for it."""
+        self._moved += 1
+        self.base = f"{self.root}/fhir-{self._moved}"
+        self.forget()
+
     def forget(self) -> None:
         """The requests so far; numbers begin at 1 again."""
         with self._lock:
             self.requests.clear()
             self._numbers.clear()
+
+    @property
+    def root(self) -> str:
+        """The server's address without a path."""
+        return self.base.removesuffix(urlsplit(self.base).path)
 
     def asked(self, kind: str) -> list[Asked]:
         return [request for request in self.requests if request.kind == kind]
@@ -181,7 +189,7 @@ class ChartServer:
 
     def statement(self) -> Json:
         """The CapabilityStatement."""
-        types = sorted(_SERVED - self.lacks)
+        types = sorted({"Patient", "Practitioner", *USED_TYPES} - self.lacks)
         return {
             "resourceType": "CapabilityStatement",
             "status": "active",
@@ -288,8 +296,8 @@ class _Handler(BaseHTTPRequestHandler):
         query: dict[str, str] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             query[name] = f"{query[name]},{value}" if name in query else value
-        root = self.served.base.removesuffix(urlsplit(self.served.base).path)
-        sent = self.served.answer(self.served.note(path, query, root + self.path, dict(self.headers)))
+        url = self.served.root + self.path
+        sent = self.served.answer(self.served.note(path, query, url, dict(self.headers)))
         try:
             self._send(sent)
         except OSError:
