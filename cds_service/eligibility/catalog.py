@@ -89,7 +89,7 @@ def load_catalog(
     trials_dir: Path | None = None,
     sites: Mapping[str, SiteTrial] | None = None,
 ) -> Catalog:
-    """Read and compile every trial. `mappings`: what records are normalised by; `sites`: by trial id, what the site sets."""
+    """Read and compile every trial. `mappings`: of records; `sites`: what the site sets, by trial."""
     sites = sites or {}
     libraries = LibrarySet(terminology)  # trials share the libraries that they have in common
     loaded: dict[str, LoadedTrial] = {}

@@ -1,8 +1,8 @@
 """How a resource type is searched for one patient in FHIR R4. Data; no errors.
 
-Source: the search parameters of FHIR 4.0.1 (search-parameters.json, as the constants `SP_…` of HL7's Java model
-org.hl7.fhir.r4 5.0.22 give them), read type by type: wherever a type can belong to a patient the parameter is `patient`,
-but for AdverseEvent, which has `subject` only. ResearchSubject has both `individual` and `patient`.
+Source: the search parameters of FHIR 4.0.1, type by type, as the constants `SP_…` of HL7's Java model org.hl7.fhir.r4
+5.0.22 give them. Wherever a type can belong to a patient the parameter is `patient`, but for AdverseEvent, which has
+`subject` only. ResearchSubject has both `individual` and `patient`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def is_companion(resource_type: str) -> bool:
-    """Whether its resources come along only with what refers to them; a Device, which may be a patient's own, doesn't."""
+    """Whether its resources come along only with what refers to them; no Device: that may be a patient's own."""
     return resource_type in COMPANIONS and resource_type not in SEARCHED
 
 

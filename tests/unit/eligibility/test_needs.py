@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ DIABETES = retrieve("Condition", codes=[(ICD10, "E11")])
 # Medication* as the four that are searched (§2.1).
 MEDICATIONS = {"MedicationRequest", "MedicationStatement", "MedicationAdministration", "MedicationDispense"}
 SUPPORT = {"Procedure", "Condition", "DeviceUseStatement", "Device", "DeviceRequest", "ServiceRequest"}
-SPECIFIED: dict[str, set[str]] = {
+SPECIFIED: dict[str, Set[str]] = {
     "H1-Condition": {"Condition"},
     "H2-Age": {"Patient"},
     "IN01-Age": {"Patient"},
@@ -48,10 +49,10 @@ SPECIFIED: dict[str, set[str]] = {
     "EX07-Creatinine": {"Observation"},
     **dict.fromkeys(
         ("EX08a-HepatitisB", "EX08b-HepatitisC", "EX08c-Hiv", "EX08d-Htlv", "EX08e-Syphilis"),
-        {"Observation", "Condition", "Immunization"},
+        frozenset({"Observation", "Condition", "Immunization"}),
     ),
     "EX09-Immunosuppressant": MEDICATIONS,
-    **dict.fromkeys(("EX10a-Pregnancy", "EX10b-Breastfeeding"), {"Observation", "Condition", "Procedure"}),
+    **dict.fromkeys(("EX10a-Pregnancy", "EX10b-Breastfeeding"), frozenset({"Observation", "Condition", "Procedure"})),
     "EX11-Immunodeficiency": {"Condition"},
     "EX12-OtherTrial": {"ResearchSubject", "Condition", "Encounter"},
     **dict.fromkeys(
@@ -60,10 +61,10 @@ SPECIFIED: dict[str, set[str]] = {
     "EX14a-SubstanceUse": {"Condition", "Observation"} | MEDICATIONS,
     "EX14b-UnstableMentalHealth": {"Condition", "Observation"} | MEDICATIONS,
     "EX15-AlternativeFeeding": SUPPORT | {"NutritionOrder", "Observation"},
-    "EX16-MscExpansionFailure": set(),
+    "EX16-MscExpansionFailure": frozenset(),
 }  # fmt: skip
 # Criterion → (types read besides, types not read), and why.
-DIFFERENT: dict[str, tuple[set[str], set[str], str]] = {
+DIFFERENT: dict[str, tuple[Set[str], Set[str], str]] = {
     "H1-Condition": ({"Observation"}, set(), "T-H1-03: an El Escorial category decides on CID-10 G12.2; read only then"),
     "IN02-ElEscorial": (set(), {"QuestionnaireResponse"}, "attestations count for every criterion that takes them"),
     "IN05-NoPregnancyAgreement": (set(), {"QuestionnaireResponse"}, "by attestation only, as IN02"),
