@@ -32,7 +32,8 @@ _NESTED = 3
 _VOID = frozenset({"entered-in-error", "cancelled", "unknown"})
 _REPORT_STATUS = {"appended": "amended", "partial": "preliminary"}
 _LENDING = frozenset({"final", "amended", "corrected", "preliminary", "registered"})
-_ALSFRS_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
+# The answers of questionnaires that become Observations: those of these value sets.
+QUESTIONNAIRE_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
 EXTRACTED = frozenset({"Observation", "Medication", "Substance", "Device", "ResearchStudy"})
 
 
@@ -253,7 +254,7 @@ def questionnaire_answers(response: Resource, value_sets: ValueSets) -> Iterator
 
 def _alsfrs_code(item: Mapping[str, Any], value_sets: ValueSets) -> str | None:
     for code in _item_codes(item):
-        if value_sets.sets_of(LOINC, code) & _ALSFRS_SETS:
+        if value_sets.sets_of(LOINC, code) & QUESTIONNAIRE_SETS:
             return code
     return None
 

@@ -7,25 +7,69 @@ from typing import Any
 
 import pytest
 
-from cds_service.records.prefetch import prefetch_key, read_prefetch, templates
+from cds_service.records.patient_search import SEARCHED, by_patient
+from cds_service.records.prefetch import UNSEARCHED, prefetch_key, read_prefetch, templates
+from cds_service.records.resource_types import R4_TYPES
 from tests.unit.records_io.scripted_server import bundle, condition, outcome, patient
 
 TYPES = ("Patient", "Condition", "Observation")
 
 
-def test_templates_use_the_tokens_and_queries_that_every_client_knows() -> None:
-    found = templates({"Patient", "Condition", "MedicationRequest", "Medication"})
+# CDS Hooks 2.0, "Prefetch query restrictions": instance read, or a type's search by a reference, by tokens (`:in` too),
+# by dates, with `_count` and `_sort`; 2.0 tokens: one field of the context.
+_TOKEN = r"\{\{context\.patientId\}\}"
+_REFERENCE = rf"(patient={_TOKEN}|subject=Patient/{_TOKEN})"
+_SUBSET = re.compile(rf"[A-Z][A-Za-z]+(/{_TOKEN}|\?{_REFERENCE}(&_count=[1-9]\d*)?)")
+
+
+@pytest.mark.proves("checklist:23", "checklist:24", "checklist:25")
+@pytest.mark.parametrize("page_size", [None, 1000])
+def test_templates_of_every_type_keep_to_the_query_subset_that_every_client_knows(
+    page_size: int | None,
+) -> None:
+    found = templates(R4_TYPES, page_size=page_size)
+    assert set(found) == {prefetch_key(kind) for kind in SEARCHED | {"Patient"}}
+    assert next(iter(found.values())) == "Patient/{{context.patientId}}"
+    for key, template in found.items():
+        assert _SUBSET.fullmatch(template), template
+        assert prefetch_key(re.split("[/?]", template)[0]) == key
+        assert ("_count" in template) is (page_size is not None and key != "patient")
+    assert len(set(found.values())) == len(found)
+
+
+def test_templates_ask_for_no_companions() -> None:
+    found = templates({"Patient", "Condition", "MedicationRequest", "Medication", "ResearchStudy", "Device"})
     assert found == {
         "patient": "Patient/{{context.patientId}}",
         "condition": "Condition?patient={{context.patientId}}",
+        "device": "Device?patient={{context.patientId}}",
         "medicationRequest": "MedicationRequest?patient={{context.patientId}}",
     }
-    paged = templates({"Condition"}, page_size=1000)
-    assert paged["condition"] == "Condition?patient={{context.patientId}}&_count=1000"
-    assert all(
-        re.fullmatch(r"[A-Za-z]+(/|\?patient=)\{\{context\.patientId\}\}(&_count=\d+)?", t)
-        for t in paged.values()
+
+
+# FHIR 4.0.1, the search parameters of each type: the type, and its parameter that finds the resources of a patient.
+@pytest.mark.parametrize(
+    ("resource_type", "parameter"),
+    [
+        ("AdverseEvent", {"subject": "Patient/1"}),
+        ("Appointment", {"patient": "1"}),
+        ("Coverage", {"patient": "1"}),
+        ("DeviceUseStatement", {"patient": "1"}),
+        ("ResearchSubject", {"patient": "1"}),
+        ("Task", {"patient": "1"}),
+    ],
+)
+def test_the_parameter_that_finds_a_patient_s_resources(
+    resource_type: str, parameter: dict[str, str]
+) -> None:
+    assert by_patient(resource_type, "1") == parameter
+
+
+def test_types_that_belong_to_no_patient_are_not_searched() -> None:
+    assert SEARCHED.isdisjoint(
+        {"Medication", "ResearchStudy", "Practitioner", "Organization", "Location", "Patient"}
     )
+    assert UNSEARCHED | SEARCHED | {"Patient"} == R4_TYPES
 
 
 def test_keys_are_the_types_in_lower_camel_case() -> None:
