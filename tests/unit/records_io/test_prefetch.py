@@ -132,3 +132,45 @@ def test_references_to_another_patient_in_any_form(reference: str) -> None:
 
 def test_keys_that_are_absent_or_not_asked_for_provide_nothing() -> None:
     assert read_prefetch({"conditions": bundle(condition()), "x": None}, "1", TYPES).by_type == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "state", "count"),
+    [
+        (patient(), "complete", 1),
+        (bundle(patient()), "complete", 1),
+        (bundle(patient("2"), patient()), "complete", 1),
+        (bundle(patient(), total=2), "complete", 1),
+        (bundle(patient(), outcome()), "complete", 1),
+        (bundle(patient("2")), "failed", 0),
+        (bundle(condition()), "failed", 0),
+        (patient("2"), "failed", 0),
+        (condition(), "failed", 0),
+        (outcome(), "failed", 0),
+        (bundle(), "complete", 0),
+        (None, "complete", 0),
+    ],
+)
+def test_the_patient_by_read_or_in_a_bundle(value: Any, state: str, count: int) -> None:
+    obtained = read_prefetch({"patient": value}, "1", TYPES).by_type["Patient"]
+    assert (obtained.state, len(obtained.resources)) == (state, count)
+
+
+def test_where_resources_are_said_to_be_is_kept() -> None:
+    page = bundle(condition())
+    page["entry"][0]["fullUrl"] = "https://ehr.example/fhir/Condition/c1"
+    obtained = read_prefetch({"condition": page}, "1", TYPES).by_type["Condition"]
+    assert [obtained.full_urls[id(r)] for r in obtained.resources] == [
+        "https://ehr.example/fhir/Condition/c1"
+    ]
+
+
+def test_only_a_sound_first_page_is_one_to_go_on_from() -> None:
+    sound = bundle(condition(), next_url="http://x/2")
+    values = {
+        "condition": sound,
+        "observation": bundle(condition(), outcome(), next_url="http://x/2"),
+    }
+    assert set(read_prefetch(values, "1", TYPES).first_pages) == {"Condition"}
+    unreadable = sound | {"link": [{"relation": "next"}]}
+    assert read_prefetch({"condition": unreadable}, "1", TYPES).first_pages == {}
