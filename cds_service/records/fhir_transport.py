@@ -162,7 +162,7 @@ class Transport:
             with self._session(reach).get(
                 url,
                 headers=dict(headers),
-                timeout=limits,  # type: ignore[arg-type]  (passed through to urllib3)
+                timeout=limits,  # type: ignore[arg-type] # urllib3's own is passed on to it
                 stream=True,
                 allow_redirects=False,
             ) as response:
