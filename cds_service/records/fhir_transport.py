@@ -25,6 +25,7 @@ from urllib3.util import Timeout
 from cds_service.errors import InputError
 from cds_service.records.addresses import PUBLIC, Reach
 from cds_service.records.breaker import Breakers
+from cds_service.records.capability import Offers
 from cds_service.records.connections import AddressNotAllowed, read_body, session
 from cds_service.records.fetch_bounds import Allowance, Bounds, Deadline, FetchFailure
 from cds_service.records.fetch_call import Call, Unwatched, Watch
@@ -55,6 +56,7 @@ class _Process:
     def __init__(self, resolve: Resolve, clock: Callable[[], float]) -> None:
         self.pid = os.getpid()
         self.breakers = Breakers(clock)
+        self.offers = Offers(clock)
         self.lookups = Lookups(resolve)
         self.sessions: dict[Reach, requests.Session] = {}
         self.making = threading.Lock()
@@ -80,7 +82,6 @@ class Transport:
     ) -> None:
         self.bounds = bounds or Bounds()
         self.watch = watch or Unwatched()
-        self.offers: dict[str, tuple[float, frozenset[str]]] = {}
         self._pool = pool
         self._ca_file = ca_file
         self._resolve = resolve
@@ -130,6 +131,11 @@ class Transport:
                 time.sleep(pause)
             self.watch.retried()
         raise _http_failure(answer.status)
+
+    @property
+    def offers(self) -> Offers:
+        """What the servers said that they offer."""
+        return self._here().offers
 
     def _here(self) -> _Process:
         if self._process.pid != os.getpid():

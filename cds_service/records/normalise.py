@@ -23,6 +23,7 @@ from cds_service.records.dates import lost_its_date
 from cds_service.records.items import MEDICATIONS, Items, device_names
 from cds_service.records.mappings import Mappings, load_mappings
 from cds_service.records.observations import (
+    EXTRACTED,
     UNREADABLE_DATE,
     components,
     contained,
@@ -143,6 +144,7 @@ class _Work:
 
     def _take_out_contained(self) -> None:
         found: list[Resource] = []
+        used: set[str] = set()
         for kind, listed in self.resources.items():
             for at, parent in enumerate(listed):
                 if (
@@ -151,7 +153,11 @@ class _Work:
                     or not isinstance(parent["contained"], list)
                 ):
                     continue
-                new, taken = contained(parent, self.record.patient_reference)
+                if not used:
+                    used = {
+                        f"{kind}/{r.get('id')}" for kind in EXTRACTED for r in self.resources.get(kind, ())
+                    }
+                new, taken = contained(parent, self.record.patient_reference, used)
                 if taken:
                     listed[at] = self._from(new, parent)
                     found += [self._from_parent(inner, parent) for inner in taken]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cds_service.records.dates import EFFECTIVE
-from cds_service.records.versions import with_tag
+from cds_service.records.versions import UNKNOWN_MODIFIER, with_tag
 from cds_service.terminology.systems import DERIVATION, LOINC
 from cds_service.terminology.value_sets import ValueSets
 
@@ -27,6 +27,8 @@ _INHERITED = (
     "status", *EFFECTIVE, UNREADABLE_DATE, "issued", "subject", "encounter", "category", "bodySite", "method",
     "specimen", "note", "extension", "device",
 )  # fmt: skip
+# How deep contained resources are looked for in contained ones, which FHIR R4 does not allow.
+_NESTED = 3
 _VOID = frozenset({"entered-in-error", "cancelled", "unknown"})
 _REPORT_STATUS = {"appended": "amended", "partial": "preliminary"}
 _LENDING = frozenset({"final", "amended", "corrected", "preliminary", "registered"})
@@ -76,39 +78,68 @@ def components(parent: Resource) -> Iterator[Resource]:
         }
 
 
-def contained(parent: Resource, patient_reference: str) -> tuple[Resource, list[Resource]]:
+def contained(parent: Resource, patient_reference: str, used: set[str]) -> tuple[Resource, list[Resource]]:
     """(the parent with references to what is taken out, the contained resources that now stand alone).
 
-    Observations, Medications, Substances, Devices and ResearchStudies come out as `{parent}-{contained id}`. A
-    contained Observation takes the parent's date where it has none, and its status where the parent was never
-    true.
+    Observations, Medications, Substances, Devices and ResearchStudies come out as `{parent}-{contained id}`, with a
+    number behind it where `used`, the names of the record's resources, has that name: two parents may contain resources
+    of one id. A contained Observation takes the parent's date where it has none, and its status where the parent was
+    never true. Of several by one id the first is taken, and no verdict may rest on it where they differ.
     """
     taken: dict[str, Resource] = {}
-    for inner in parent.get("contained", ()):
-        kind = inner.get("resourceType") if isinstance(inner, dict) else None
-        own = inner.get("id") if isinstance(inner, dict) else None
-        if not isinstance(kind, str) or not isinstance(own, str) or not own:
+    firsts: dict[str, Resource] = {}
+    for inner in _contained_in(parent):
+        kind, own = inner.get("resourceType"), inner.get("id")
+        if not isinstance(own, str) or not own or kind not in EXTRACTED:
             continue
-        if kind not in EXTRACTED or f"#{own}" in taken:
+        if f"#{own}" in taken:
+            if inner != firsts[own]:
+                outer = taken[f"#{own}"]
+                outer["meta"] = with_tag(outer["meta"], UNKNOWN_MODIFIER)
             continue
         if kind != "Observation" and parent.get("status") == "entered-in-error":
             continue
-        outer = {**inner, "id": f"{parent.get('id', '')}-{own}", "meta": inherited_meta(parent, "contained")}
+        name = _unused(f"{kind}/{parent.get('id', '')}-{own}", used)
+        outer = {**inner, "id": name.partition("/")[2], "meta": inherited_meta(parent, "contained")}
+        outer.pop("contained", None)
         if kind == "Device":  # it is there for the resource that holds it, and says nothing by itself
             outer.pop("patient", None)
         if kind == "Observation":
-            subject = inner.get("subject")
-            named = subject.get("reference") if isinstance(subject, dict) else None
-            if isinstance(named, str) and not named.startswith("#") and not named.endswith(patient_reference):
-                continue
             _complete(outer, parent, patient_reference)
+        firsts[own] = inner
         taken[f"#{own}"] = outer
     if not taken:
         return parent, []
     names = {local: f"{outer['resourceType']}/{outer['id']}" for local, outer in taken.items()}
+    # Within a contained resource `#` alone is the resource that holds it (FHIR R4 §2.3.0.2).
+    inside = {**names, "#": f"{parent['resourceType']}/{parent.get('id', '')}"}
     for outer in taken.values():
-        outer.update(_renamed(outer, names))
+        outer.update(_renamed(outer, inside))
     return {**parent, **_renamed(parent, names)}, list(taken.values())
+
+
+def _contained_in(parent: Resource) -> Iterator[Resource]:
+    """The contained resources, and those that some put inside these: their ids are of the outermost all the same."""
+    pending = deque((inner, _NESTED) for inner in parent.get("contained", ()))
+    while pending:
+        inner, depth = pending.popleft()
+        if not isinstance(inner, dict):
+            continue
+        yield inner
+        further = inner.get("contained")
+        if depth and isinstance(further, list):
+            pending.extend((one, depth - 1) for one in further)
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """The name, with a number behind it where it is used; used from now on."""
+    number = 1
+    found = name
+    while found in used:
+        number += 1
+        found = f"{name}-{number}"
+    used.add(found)
+    return found
 
 
 def _complete(outer: Resource, parent: Resource, patient_reference: str) -> None:
