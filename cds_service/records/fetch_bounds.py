@@ -15,6 +15,8 @@ from cds_service.records.record import FAILED
 
 # So that what refers to a search's results, and the CapabilityStatement, still get a turn.
 _SHARE_OF_A_SEARCH: Final = 5 / 6
+# The reason where an Allowance is used up.
+MORE_DATA: Final = "more data than are read"
 
 
 class FetchFailure(CdsServiceError):  # noqa: N818  (an outcome that is recorded, not an error shown)

@@ -438,3 +438,20 @@ def test_more_connections_than_are_kept_are_closed_without_a_word(
     assert [resource["id"] for resource in found] == ["1"] * 24
     assert caplog.records == []
     assert capfd.readouterr().err == ""
+
+
+def test_headers_that_can_not_be_parsed_put_no_address_in_a_log(
+    transport_of: Callable[..., Transport],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    body = b'{"resourceType": "Patient", "id": "1"}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno header at all\r\nX: y\r\n\r\n" % len(body)
+
+    def talk(connection: socket.socket, _stop: threading.Event) -> None:
+        connection.sendall(head + body)
+
+    with raw_server(talk) as base:
+        assert read(transport_of(), base, LOOPBACK)["id"] == "1"
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
