@@ -455,3 +455,25 @@ def test_headers_that_can_not_be_parsed_put_no_address_in_a_log(
         assert read(transport_of(), base, LOOPBACK)["id"] == "1"
     assert caplog.records == []
     assert capfd.readouterr().err == ""
+
+
+def test_a_call_keeps_to_few_connections_and_the_next_ones_use_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[socket.socket] = []
+    connected = connections._connected
+
+    def noting(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds: float) -> socket.socket:
+        made.append(connected(family, endpoint, seconds))
+        return made[-1]
+
+    monkeypatch.setattr(connections, "_connected", noting)
+    transport = Transport(bounds=Bounds(parallel=3))
+    with serving({"Patient/1": Answer(patient(), wait=0.02)}) as server:
+        for _ in range(4):
+            client = PooledClient(server.base, transport, Deadline(30), None, LOOPBACK)
+            with ThreadPoolExecutor(12) as pool:
+                list(pool.map(lambda _, c=client: c.execute("Patient/1", method="get"), range(24)))
+    assert len(made) <= 3
+    transport.close()
+    assert all(sock.fileno() == -1 for sock in made), "closed with the transport"
