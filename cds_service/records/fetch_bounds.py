@@ -38,7 +38,7 @@ class Bounds:
     answer_bytes: of one decoded answer; call_bytes, resources: of all answers of a call together. pages: of one search;
     page_size: asked for with `_count`. retries: of one request; parallel: requests of a call at a time.
     search_seconds: for one search with its pages and retries, None = five sixths of the call's time; connect_seconds:
-    for one connection to be made.
+    for one connection to be made, or a third of what is left where that is more.
     """
 
     answer_bytes: int = 50_000_000

@@ -352,8 +352,10 @@ def test_a_dead_address_does_not_take_all_the_time(
         raise TimeoutError
 
     monkeypatch.setattr("cds_service.records.connections._connected", dead)
-    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 60.0) == "timeout"
+    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 3.0) == "timeout"
     assert max(given) <= Bounds().connect_seconds < 3
+    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 30.0) == "timeout"
+    assert 5 < max(given) <= 10
 
 
 def test_connecting_counts_against_the_time_of_the_request(
