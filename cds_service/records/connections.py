@@ -199,6 +199,12 @@ class _TimedResponse(HTTPResponse):
         if seconds is not None and isinstance(self.fp, io.BufferedReader):
             self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach(), time.monotonic() + seconds))
 
+    def begin(self) -> None:
+        super().begin()
+        # What of the headers could not be parsed is not read; urllib3 would log it, with the address asked for.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
 
 class _TimedReader(io.RawIOBase):
     """What arrives on a socket until a moment of the monotonic clock; TimeoutError afterwards."""

@@ -15,6 +15,8 @@ from cds_service.records.record import FAILED
 
 # So that what refers to a search's results, and the CapabilityStatement, still get a turn.
 _SHARE_OF_A_SEARCH: Final = 5 / 6
+# The reason where an Allowance is used up.
+MORE_DATA: Final = "more data than are read"
 
 
 class FetchFailure(CdsServiceError):  # noqa: N818  (an outcome that is recorded, not an error shown)
@@ -36,7 +38,7 @@ class Bounds:
     answer_bytes: of one decoded answer; call_bytes, resources: of all answers of a call together. pages: of one search;
     page_size: asked for with `_count`. retries: of one request; parallel: requests of a call at a time.
     search_seconds: for one search with its pages and retries, None = five sixths of the call's time; connect_seconds:
-    for one connection to be made.
+    for one connection to be made, or a third of what is left where that is more.
     """
 
     answer_bytes: int = 50_000_000

@@ -12,42 +12,29 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 from fhirpy import SyncFHIRClient
-from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.exceptions import TimeoutError as PoolTimeout
-from urllib3.util import Timeout
 
 from cds_service.errors import InputError
 from cds_service.records.addresses import PUBLIC, Reach
 from cds_service.records.breaker import Breakers
 from cds_service.records.capability import Offers
-from cds_service.records.connections import AddressNotAllowed, read_body, session
-from cds_service.records.fetch_bounds import Allowance, Bounds, Deadline, FetchFailure
+from cds_service.records.connections import session
+from cds_service.records.fetch_answer import Request, ask
+from cds_service.records.fetch_bounds import MORE_DATA, Allowance, Bounds, Deadline, FetchFailure
 from cds_service.records.fetch_call import Call, Unwatched, Watch
 from cds_service.records.json_body import read_json
 from cds_service.records.lookups import Lookups, Resolve, resolve
 from cds_service.records.origins import on_server
 from cds_service.records.record import REFUSED
-from cds_service.records.retrying import RETRIED, UNANSWERED, backoff, retry_after
+from cds_service.records.retrying import RETRIED, backoff
 
-__all__ = ["Bounds", "Deadline", "FetchFailure", "PooledClient", "Transport"]
+__all__ = ["MORE_DATA", "Bounds", "Deadline", "FetchFailure", "PooledClient", "Transport"]
 
 _KIND: Final = re.compile(r"[A-Za-z]{1,64}(?=[/?]|$)")
-MORE_DATA: Final = "more data than are read"
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """status: 0 where the connection broke. wait: seconds that the server asks for."""
-
-    status: int
-    body: bytes = b""
-    wait: float | None = None
 
 
 class _Process:
@@ -114,9 +101,10 @@ class Transport:
         within the deadline. call: what it shares with other requests; kind: of resource that is asked for.
         """
         call = call or Call(self.bounds, self.watch)
+        request = Request(url, headers, kind)
         for attempt in range(1, self.bounds.retries + 2):
             with call.turn(deadline):
-                answer = self._once(url, headers, deadline, reach, call, kind)
+                answer = ask(self._session(reach), request, deadline, call, self.bounds)
             if 200 <= answer.status < 300:
                 return answer.body
             if answer.status in RETRIED and answer.wait is not None:
@@ -151,65 +139,6 @@ class Transport:
                 made = session(reach, pool=self._pool, ca_file=self._ca_file, find=here.lookups.find)
                 here.sessions[reach] = made
             return made
-
-    def _once(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        deadline: Deadline,
-        reach: Reach,
-        call: Call,
-        kind: str,
-    ) -> _Answer:
-        """One request. Raises FetchFailure where another would be no use."""
-        left = deadline.remaining()
-        limits = Timeout(connect=min(left, self.bounds.connect_seconds), total=left)
-        try:
-            with self._session(reach).get(
-                url,
-                headers=dict(headers),
-                timeout=limits,  # type: ignore[arg-type]  (passed through to urllib3)
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                answer = self._read(response, deadline, call)
-        except AddressNotAllowed as refusal:
-            raise FetchFailure(str(refusal)) from None
-        except (requests.Timeout, PoolTimeout, TimeoutError) as late:
-            call.silent(kind, unreachable=isinstance(late, requests.ConnectTimeout))
-            raise FetchFailure("timeout") from None
-        except (requests.RequestException, HTTPError, OSError, ValueError) as broken:
-            call.silent(kind, unreachable=_unreachable(broken))
-            deadline.remaining()
-            return _Answer(0)
-        if answer.status in UNANSWERED:
-            call.silent(kind)
-        else:
-            call.answered()
-        return answer
-
-    def _read(self, response: requests.Response, deadline: Deadline, call: Call) -> _Answer:
-        if not 200 <= response.status_code < 300:
-            return _Answer(response.status_code, wait=retry_after(response.headers))
-
-        def check(size: int) -> None:
-            if not call.allowance.take(size=size):
-                call.answered()
-                raise FetchFailure(MORE_DATA)
-            if not deadline.left():
-                raise TimeoutError
-
-        body = read_body(response, self.bounds.answer_bytes, check)
-        if body is None:
-            call.answered()
-            raise FetchFailure("answer too large")
-        return _Answer(response.status_code, body)
-
-
-def _unreachable(broken: Exception) -> bool:
-    """Whether not even a connection was made."""
-    cause = broken.args[0] if broken.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError)
 
 
 def _http_failure(status: int) -> FetchFailure:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cds_service.records.addresses import LOOPBACK, PUBLIC, Reach
 from cds_service.records.breaker import (
@@ -158,6 +161,38 @@ def test_calls_that_were_under_way_when_it_opened_change_nothing(breakers: Break
     assert admits(breakers)
 
 
+def test_of_many_calls_at_once_one_probes(breakers: Breakers, clock: Clock) -> None:
+    opened(breakers)
+    clock.now += FIRST_SECONDS
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(lambda _: admits(breakers), range(200))) == 1
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["silent", "unreachable", "answered", "asks", "waits"]), st.integers(0, 3)),
+    max_size=60,
+)
+
+
+@given(events=EVENTS)
+def test_whatever_happened_a_server_is_asked_again_some_time(events: list[tuple[str, int]]) -> None:
+    clock = Clock()
+    breakers = Breakers(clock)
+    calls = [object() for _ in range(4)]
+    for event, n in events:
+        if event == "answered":
+            breakers.answered(SERVER)
+            assert admits(breakers, calls[n])
+        elif event == "asks":
+            breakers.admits(SERVER, calls[n], 3.0)
+        elif event == "waits":
+            clock.now += 10.0 ** (n - 1)
+        else:
+            breakers.silent(SERVER, calls[n], str(n), first=True, unreachable=event == "unreachable")
+    clock.now += LONGEST_SECONDS + 3.0
+    assert admits(breakers)
+
+
 def test_their_number_is_bounded(breakers: Breakers) -> None:
     for n in range(1000):
         silent_call(breakers, f"server {n}")
@@ -246,6 +281,7 @@ LIVING = {
     "an error": Answer("boom", 500),
     "too many requests": Answer("", 429),
     "no JSON": Answer("<html>"),
+    "no gzip": Answer("garbage", headers={"Content-Encoding": "gzip"}),
     "a redirect": Answer("", 302, {"Location": "http://127.0.0.1:9/"}),
 }
 
@@ -300,6 +336,20 @@ def test_what_never_was_asked_counts_for_nothing(transport: Transport) -> None:
             assert called(transport, server.base, seconds=0.0) == ["timeout", "timeout"]
             assert called(transport, server.base, reach=PUBLIC) == ["address not allowed"] * 2
         assert called(transport, server.base, paths=("Patient/1",)) == ["ok"]
+
+
+def test_a_call_that_was_admitted_goes_on_when_it_opens(transport: Transport) -> None:
+    with serving(
+        {"Patient/1": patient(), "metadata": Answer("", 503), "Condition": Answer("", 503)}
+    ) as server:
+        source = Source(server.base, transport, reach=LOOPBACK)
+        early = source.client(Deadline(30.0))
+        for _ in range(CALLS):
+            called(transport, server.base, paths=("metadata", "Condition"))
+        assert called(transport, server.base) == ["server not answering"] * 2
+        assert early.execute("Patient/1", method="get")["id"] == "1"
+        assert source.client(Deadline(30.0)).execute("Patient/1", method="get")["id"] == "1"
+        assert called(transport, server.base, paths=("Patient/1",)) == ["ok"], "its answer closed it"
 
 
 def test_what_one_rule_can_not_reach_another_may(transport: Transport) -> None:

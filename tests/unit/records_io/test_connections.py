@@ -352,8 +352,10 @@ def test_a_dead_address_does_not_take_all_the_time(
         raise TimeoutError
 
     monkeypatch.setattr("cds_service.records.connections._connected", dead)
-    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 60.0) == "timeout"
+    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 3.0) == "timeout"
     assert max(given) <= Bounds().connect_seconds < 3
+    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 30.0) == "timeout"
+    assert 5 < max(given) <= 10
 
 
 def test_connecting_counts_against_the_time_of_the_request(
@@ -438,3 +440,42 @@ def test_more_connections_than_are_kept_are_closed_without_a_word(
     assert [resource["id"] for resource in found] == ["1"] * 24
     assert caplog.records == []
     assert capfd.readouterr().err == ""
+
+
+def test_headers_that_can_not_be_parsed_put_no_address_in_a_log(
+    transport_of: Callable[..., Transport],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    body = b'{"resourceType": "Patient", "id": "1"}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno header at all\r\nX: y\r\n\r\n" % len(body)
+
+    def talk(connection: socket.socket, _stop: threading.Event) -> None:
+        connection.sendall(head + body)
+
+    with raw_server(talk) as base:
+        assert read(transport_of(), base, LOOPBACK)["id"] == "1"
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_call_keeps_to_few_connections_and_the_next_ones_use_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[socket.socket] = []
+    connected = connections._connected
+
+    def noting(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds: float) -> socket.socket:
+        made.append(connected(family, endpoint, seconds))
+        return made[-1]
+
+    monkeypatch.setattr(connections, "_connected", noting)
+    transport = Transport(bounds=Bounds(parallel=3))
+    with serving({"Patient/1": Answer(patient(), wait=0.02)}) as server:
+        for _ in range(4):
+            client = PooledClient(server.base, transport, Deadline(30), None, LOOPBACK)
+            with ThreadPoolExecutor(12) as pool:
+                list(pool.map(lambda _, c=client: c.execute("Patient/1", method="get"), range(24)))
+    assert len(made) <= 3
+    transport.close()
+    assert all(sock.fileno() == -1 for sock in made), "closed with the transport"

@@ -161,6 +161,12 @@ def test_a_zipped_bomb_is_counted_unpacked_and_stopped_on_the_way(
     assert max(pieces, default=0) <= 100_000
 
 
+def test_a_body_that_can_not_be_unpacked_is_not_asked_for_again(transport: Transport) -> None:
+    with serving({"Condition": Answer("garbage", headers={"Content-Encoding": "gzip"})}) as server:
+        assert end(client_of(server, transport)) == "not JSON"
+        assert len(server.requests) == 1
+
+
 # --- asking again --------------------------------------------------------------------------------------------------
 
 
