@@ -116,13 +116,17 @@ class Screener:
         return DateTime.from_datetime(datetime(as_of.year, as_of.month, as_of.day, 12, tzinfo=self.timezone))
 
     def _stamp(self, loaded: LoadedTrial) -> dict[str, str]:
-        """What an assessment rests on; `parameters` only where the site set some otherwise than the trial."""
+        """What an assessment rests on; `parameters` only where the site set some otherwise than the trial,
+        `conceptMaps` only where it has some of its own.
+        """
         changed = loaded.parameters.changed
+        own_maps = self.mappings.concept_maps.site_sha256
         set_here = ", ".join(f"{name} = {value}" for name, value in changed.items())
         return {
             "cql": f"sha256:{loaded.cql_sha256}",
             "elm": f"sha256:{loaded.library.elm_sha256}",
             "valueSets": f"sha256:{self.value_sets.sha256}",
+            **({"conceptMaps": f"sha256:{own_maps}"} if own_maps else {}),
             "engine": f"cds-service {__version__}",
             **({"parameters": set_here} if changed else {}),
         }
