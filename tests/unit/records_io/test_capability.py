@@ -201,6 +201,16 @@ def test_the_gate_asks_for_no_statement_and_the_rest_asks_once_an_hour(transport
     }
 
 
+def test_nothing_of_a_type_that_is_not_offered_is_no_evidence(transport: Transport) -> None:
+    script = {**CHART, "NutritionOrder": bundle(), "metadata": statement("Patient", "Condition", "Consent")}
+    with serving(script) as server:
+        record = gathered(server, transport, GATE, REST)
+    assert (record.state("Consent").state, record.state("NutritionOrder").state) == (
+        "complete",
+        "not-offered",
+    )
+
+
 def test_a_failure_in_the_gate_asks_what_the_server_offers(transport: Transport) -> None:
     script = {**CHART, "Condition": Answer(outcome(), 404), "metadata": statement("Patient", "Observation")}
     with serving(script) as server:

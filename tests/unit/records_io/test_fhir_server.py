@@ -411,6 +411,86 @@ def test_a_medication_that_can_not_be_had_is_told_of_its_type(
     assert state(record, "MedicationRequest") == ("complete", None)
 
 
+def taking(kind: str, medication: str) -> dict[str, Any]:
+    return {
+        "resourceType": kind,
+        "id": f"{kind}-{medication}",
+        "subject": {"reference": "Patient/1"},
+        "medicationReference": {"reference": medication},
+    }
+
+
+def searched(
+    *parts: str, server: Any, transport: Transport, unavailable: Sequence[str] = ()
+) -> PatientRecord:
+    """What several gatherings of one call make, the Patient first."""
+    gathering = Acquisition(
+        "1",
+        deadline=Deadline(10),
+        source=Source(server.base, transport, reach=LOOPBACK),
+        unavailable=unavailable,
+    )
+    for part in ("Patient", *parts):
+        gathering.gather(Wanted(frozenset({part})))
+    return gathering.record()
+
+
+def test_what_is_referred_to_is_asked_for_once_and_its_failure_stays(transport: Transport) -> None:
+    def medications(query: dict[str, str]) -> Any:
+        found = {"resourceType": "Medication", "id": "m2"}
+        return Answer("", 500) if "m1" in query["_id"] else bundle(found)
+
+    script = {
+        "Patient/1": patient(),
+        "MedicationRequest": bundle(taking("MedicationRequest", "Medication/m1")),
+        "MedicationStatement": bundle(taking("MedicationStatement", "Medication/m2")),
+        "Medication": medications,
+        "metadata": Answer("", 404),
+    }
+    with serving(script) as server:
+        record = searched("MedicationRequest", "MedicationStatement", server=server, transport=transport)
+    assert [r.query["_id"] for r in server.asked("Medication")] == ["m1", "m2"]
+    assert [m["id"] for m in record.of_type("Medication")] == ["m2"]
+    assert state(record, "Medication") == ("failed", "HTTP 500")
+
+
+def test_no_medication_is_asked_for_where_there_are_none(transport: Transport) -> None:
+    statement = {
+        "resourceType": "CapabilityStatement",
+        "rest": [{"resource": [{"type": "Patient"}, {"type": "MedicationRequest"}]}],
+    }
+    script = {
+        "Patient/1": patient(),
+        "MedicationRequest": bundle(taking("MedicationRequest", "Medication/m1")),
+        "Medication": Answer("", 501),
+        "Medication/m1": Answer("", 501),
+        "metadata": statement,
+    }
+    with serving(script) as server:
+        record = searched("MedicationRequest", server=server, transport=transport)
+        assert state(record, "Medication") == ("not-offered", "not in the server's CapabilityStatement")
+        server.requests.clear()
+        searched("MedicationRequest", server=server, transport=transport, unavailable=("Medication",))
+        assert server.asked("Medication") == []
+
+
+def test_a_medication_of_another_server_is_not_the_one_with_its_id_here(transport: Transport) -> None:
+    elsewhere = "https://other.example/fhir/Medication/m1"
+    page = bundle(taking("MedicationRequest", elsewhere))
+    page["entry"].append(
+        {"resource": {"resourceType": "Medication", "id": "m1"}, "search": {"mode": "include"}}
+    )
+    with serving({"Patient/1": patient(), "MedicationRequest": page}) as server:
+        record = searched("MedicationRequest", server=server, transport=transport)
+        page["entry"][0]["resource"]["medicationReference"]["reference"] = f"{server.base}/Medication/m1"
+        ours = searched("MedicationRequest", server=server, transport=transport)
+    (request,) = record.of_type("MedicationRequest")
+    assert request["medicationReference"].get("reference") != "Medication/m1"
+    (request,) = ours.of_type("MedicationRequest")
+    assert request["medicationReference"]["reference"] == "Medication/m1"
+    assert server.asked("Medication") == []
+
+
 def test_what_prefetch_refers_to_is_fetched_or_missed() -> None:
     request = {
         "resourceType": "MedicationRequest",

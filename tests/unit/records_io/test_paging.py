@@ -339,6 +339,29 @@ def test_what_a_call_reads_is_bounded_over_all_its_types(transport: Transport) -
     assert server.asked("page/2") == []
 
 
+def test_pages_are_followed_only_within_that_bound(transport: Transport) -> None:
+    with serving({"Patient/1": patient(), "metadata": Answer("", 404)}) as server:
+        pages = [bundle(*(condition(f"c{page}-{n}") for n in range(30))) for page in range(4)]
+        server.script["Condition"], rest = paged(server.base, *pages)
+        server.script.update(rest)
+        record = gathered(server, transport)
+    account = record.state("Condition")
+    assert (account.state, account.reason, account.count) == ("truncated", "more data than are read", 90)
+    assert server.asked("page/4") == []
+
+
+@pytest.mark.parametrize(
+    ("total", "state"), [(None, "complete"), (9, "truncated")], ids=["a search", "a part"]
+)
+def test_what_was_followed_stays_beside_a_search_that_lacks_it(
+    transport: Transport, total: int | None, state: str
+) -> None:
+    pages = [bundle(condition("c1")), bundle(condition("c2")), Answer(outcome(), 410)]
+    script = {"Condition": bundle(condition("c3"), total=total)}
+    got, account, _ = by_either(transport, "prefetch", lambda _: pages, script)
+    assert (got, account[0]) == (THREE, state)
+
+
 def test_without_a_server_the_first_page_is_all_there_is() -> None:
     page = read_page(bundle(condition("c1"), total=2, next_url="http://x/2"), "Condition")
     got = all_pages(page, "Condition", "1")
@@ -361,3 +384,5 @@ def test_modes_of_entries() -> None:
     assert (page.state, page.reason) == ("complete", None)
     stray = included({"resourceType": "Practitioner", "id": "p"}, None)
     assert read_page({"resourceType": "Bundle", "entry": [stray]}, "Condition").state == "failed"
+    device = included({"resourceType": "Device", "id": "d"}, None)
+    assert len(read_page({"resourceType": "Bundle", "entry": [device]}, "Device").resources) == 1
