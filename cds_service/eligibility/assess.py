@@ -113,7 +113,9 @@ def assess(
             if result.criterion.id in explain
         ),
     )
-    return replace(assessment, notes=_notes(assessment, participates, _unread_participation(loaded, results, record)))
+    return replace(
+        assessment, notes=_notes(assessment, participates, _unread_participation(loaded, results, record))
+    )
 
 
 def gate_open(
@@ -301,7 +303,9 @@ def _notes(assessment: Assessment, participates: bool, unread: tuple[str, ...]) 
     if participates:
         notes.append("already in, or through, this trial")
     elif unread:
-        notes.append(f"not known whether already in, or through, this trial: {', '.join(unread)} not read completely")
+        notes.append(
+            f"not known whether already in, or through, this trial: {', '.join(unread)} not read completely"
+        )
     if assessment.excluded_by_boundary_only:
         notes.append("excluded unless the PI rules otherwise")
     if not assessment.card and not participates:

@@ -41,9 +41,7 @@ def account(loaded: LoadedTrial, record: PatientRecord) -> dict[str, Acquired]:
     A reason is one of the closed set of `records.shortfalls`, or none.
     """
     found = {kind: record.state(kind) for kind in sorted(loaded.needs.all | set(record.account))}
-    return {
-        kind: replace(acquired, reason=shown_reason(acquired.reason)) for kind, acquired in found.items()
-    }
+    return {kind: replace(acquired, reason=shown_reason(acquired.reason)) for kind, acquired in found.items()}
 
 
 def undecided(verdict: Verdict, *reasons: str) -> Verdict:

@@ -42,15 +42,20 @@ _OUTCOME: Final = Reason(
     "operation-outcome", "the OperationOutcome says why: ask for {types} of this patient by hand and read it"
 )
 _OTHERS: Final = Reason(
-    "other-patient", "a search by patient must answer with that patient's data only: tell who maintains the source"
+    "other-patient",
+    "a search by patient must answer with that patient's data only: tell who maintains the source",
 )
-_PARTIAL: Final = Reason("pages", "send all pages, or name a fhirServer (and fhirAuthorization) to fetch them from")
+_PARTIAL: Final = Reason(
+    "pages", "send all pages, or name a fhirServer (and fhirAuthorization) to fetch them from"
+)
 _EXPORT: Final = Reason("pages", "export {types} whole: every page, as many entries as the total says")
 _LINKS: Final = Reason(
     "link", "make the server's paging links begin with the address that it is called by (fhirServer)"
 )
 _MANY: Final = Reason("too-large", "raise limits.fetched_resources, or have the server keep less in {types}")
-_PREFETCH: Final = Reason("prefetch", "send {keys} of prefetch as the template asks: a Bundle of {types}, or null for none")
+_PREFETCH: Final = Reason(
+    "prefetch", "send {keys} of prefetch as the template asks: a Bundle of {types}, or null for none"
+)
 _SEND: Final = Reason(
     "no-server", "send {keys} as prefetch, or name a fhirServer (and fhirAuthorization) to fetch from"
 )
@@ -58,18 +63,28 @@ _ABSENT: Final = "nothing to repair: this source has no {types}; where it does, 
 
 REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
     {
-        "timeout": Reason("timeout", "try again; a server that is often so slow needs a higher limits.fetch_seconds", AGAIN),
-        "connection": Reason("connection", "check that the FHIR server runs and can be reached from here", AGAIN),
+        "timeout": Reason(
+            "timeout", "try again; a server that is often so slow needs a higher limits.fetch_seconds", AGAIN
+        ),
+        "connection": Reason(
+            "connection", "check that the FHIR server runs and can be reached from here", AGAIN
+        ),
         "server not answering": Reason(
-            "breaker", "the server failed several calls in a row and is left alone for a while: check it", AGAIN
+            "breaker",
+            "the server failed several calls in a row and is left alone for a while: check it",
+            AGAIN,
         ),
         "address not allowed": Reason(
             "address", "the server's name leads to a private address: list its network in private_networks"
         ),
-        "redirect not followed": Reason("redirect", "name the FHIR server by the address that it redirects to"),
+        "redirect not followed": Reason(
+            "redirect", "name the FHIR server by the address that it redirects to"
+        ),
         "link to another server": _LINKS,
         "paging link to another server": _LINKS,
-        "paging loop": Reason("pages", "the server's next links lead back to themselves: tell its maintainer"),
+        "paging loop": Reason(
+            "pages", "the server's next links lead back to themselves: tell its maintainer"
+        ),
         "more pages than are read": Reason("pages", "have the server serve larger pages of {types}"),
         "more resources than are read": _MANY,
         "more data than are read": _MANY,
@@ -113,8 +128,12 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
 )
 _STATUSES: Final[Mapping[str, Reason]] = MappingProxyType(
     {
-        "HTTP 401": Reason("http-4xx", "the server does not accept the access token: send one that is valid now", ACCESS),
-        "HTTP 403": Reason("http-4xx", "the server refuses the access token {types}: have {scopes} granted", ACCESS),
+        "HTTP 401": Reason(
+            "http-4xx", "the server does not accept the access token: send one that is valid now", ACCESS
+        ),
+        "HTTP 403": Reason(
+            "http-4xx", "the server refuses the access token {types}: have {scopes} granted", ACCESS
+        ),
         "HTTP 404": Reason("http-4xx", "check the FHIR server's base address and that it has {types}"),
         "HTTP 410": Reason("http-4xx", "check the FHIR server's base address and that it has {types}"),
         "HTTP 429": Reason("http-4xx", "the server limits how often it is asked: try again later", AGAIN),
@@ -122,7 +141,9 @@ _STATUSES: Final[Mapping[str, Reason]] = MappingProxyType(
 )
 _CLASSES: Final[Mapping[str, Reason]] = MappingProxyType(
     {
-        "4": Reason("http-4xx", "the server refuses this search of {types}: its log or maintainer can tell why"),
+        "4": Reason(
+            "http-4xx", "the server refuses this search of {types}: its log or maintainer can tell why"
+        ),
         "5": Reason("http-5xx", "the server failed: try again, and see its log for why", AGAIN),
     }
 )
@@ -138,7 +159,8 @@ _STATES: Final[Mapping[str, Reason]] = MappingProxyType(
 # The Patient is read by its id, and without it there is no answer at all.
 _OF_THE_PATIENT: Final[Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(
-        ("HTTP 404", "HTTP 410"), "the FHIR server has no Patient of that id: check the id and the base address"
+        ("HTTP 404", "HTTP 410"),
+        "the FHIR server has no Patient of that id: check the id and the base address",
     )
     | dict.fromkeys(
         ("another patient's data", "the server answered with something else"),
