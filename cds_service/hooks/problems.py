@@ -39,8 +39,8 @@ _STATUSES: Final[tuple[tuple[type[CdsServiceError], int, str], ...]] = (
     (TooManyRequestsError, 429, "throttled"),
     (RetryLaterError, 503, "transient"),
 )
-# What an EHR can do about a Patient that is missing for no reason known here.
-_NO_PATIENT: Final = "Send it as prefetch, or name a fhirServer (and fhirAuthorization) that has it."
+# What an EHR can always do about a Patient that is missing, and the error's own words know nothing of.
+_SEND_IT: Final = "Send it as prefetch, or name a fhirServer (and fhirAuthorization) that has it."
 _FAILED: Final = "The service failed on this request. The operator finds the place in the log."
 _TOO_DEEP: Final = "The request is nested too deeply."
 _HTTP_WORDS: Final[Mapping[int, tuple[str, str]]] = {
@@ -134,7 +134,7 @@ def outcome_of(error: Exception) -> tuple[int, dict[str, Any]]:
         return status, outcome(code, _FAILED)
     words = str(error)
     if isinstance(error, UnobtainableError):
-        words = f"{words} {patient_remedy(error.reason) or _NO_PATIENT}"
+        words = " ".join(filter(None, (words, patient_remedy(error.reason), _SEND_IT)))
     return status, outcome(code, words, getattr(error, "expression", None))
 
 

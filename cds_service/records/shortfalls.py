@@ -132,7 +132,9 @@ _STATUSES: Final[Mapping[str, Reason]] = MappingProxyType(
             "http-4xx", "the server does not accept the access token: send one that is valid now", ACCESS
         ),
         "HTTP 403": Reason(
-            "http-4xx", "the server refuses the access token {types}: have {scopes} granted", ACCESS
+            "http-4xx",
+            "the server does not let this access token read {types}: have {scopes} granted",
+            ACCESS,
         ),
         "HTTP 404": Reason("http-4xx", "check the FHIR server's base address and that it has {types}"),
         "HTTP 410": Reason("http-4xx", "check the FHIR server's base address and that it has {types}"),
@@ -164,9 +166,12 @@ _OF_THE_PATIENT: Final[Mapping[str, str]] = MappingProxyType(
     )
     | dict.fromkeys(
         ("another patient's data", "the server answered with something else"),
-        "what came is not the Patient that was asked for: check the id, the base address and prefetch",
+        "what came is not the Patient that was asked for: check the id and the base address",
     )
+    | {"scope not granted": "have patient/Patient.r granted in fhirAuthorization.scope"}
 )
+# How else a Patient may come is said of every one that did not: see whoever answers.
+_NOT_SENT: Final = frozenset({"no-server", "prefetch"})
 _OTHER: Final = Reason("other", "check {types} by hand")
 
 
@@ -190,8 +195,9 @@ def remedy(state: str, reason: str | None, types: Sequence[str]) -> str:
 
 
 def patient_remedy(reason: str | None) -> str | None:
-    """What can be done about a Patient that could not be had, as a sentence; None where no reason is known."""
-    if _known(reason) is None or reason is None:
+    """What can be done about a Patient that could not be had, as a sentence; None where that is only to send it."""
+    known = _known(reason)
+    if known is None or reason is None or known.kind in _NOT_SENT:
         return None
     words = _OF_THE_PATIENT.get(reason) or remedy(FAILED, reason, ("Patient",))
     return f"{words[0].upper()}{words[1:]}."

@@ -339,10 +339,14 @@ def test_data_that_could_not_be_got_are_named_with_why_how_much_and_what_to_do()
     (found,) = made(assessment(verdicts, data=data))
     lines = [line.strip(" -") for line in found["detail"].splitlines()]
     assert lines[lines.index("**Unknown (4)**") + 1 :][:4] == [
-        "Data not obtained: Observation, Procedure (HTTP 503, timeout), needed by 2 criteria: open the chart again, "
-        "or look these up in it",
-        "Data not obtained: Consent (scope not granted), needed by 1 criterion: look these up in the chart; "
-        "access is the administrator's to grant",
+        (
+            "Data not obtained: Observation, Procedure (HTTP 503, timeout), needed by 2 criteria: open the chart again, "
+            "or look these up in it"
+        ),
+        (
+            "Data not obtained: Consent (scope not granted), needed by 1 criterion: look these up in the chart; "
+            "access is the administrator's to grant"
+        ),
         "Not available electronically here: Device, needed by 1 criterion: ask the patient",
         "1 screening blood test missing",
     ]
