@@ -2,7 +2,7 @@
 is asked for.
 
 A scope is `patient|user|system` `/` a type of R4 or `*` `.` the permissions and, from 2.x, `?` a filter. Permissions
-are a part of `cruds` in that order; of 1.0, `read` is `rs`, `write` is `cud` and `*` is `cruds`. Words are told apart by
+are a part of `cruds` in that order; of 1.0, `read` is `rs`, `write` is `cud`, `*` is `cruds`. Words are told apart by
 case (RFC 6749 §3.3). Whatever else stands there grants nothing: the specification lets a server ignore it. Nothing
 fails, and a scope that speaks of no resource at all says nothing: the server is then asked.
 """
