@@ -48,6 +48,7 @@ class Items:
         self._resources = resources
         self._words = words
         self._index: dict[str, Resource] | None = None
+        self._device_ids: set[Any] | None = None
         self.found: list[Resource] = []  # what references led to, until the caller clears it
 
     # --- medications ----------------------------------------------------------------------------------------
@@ -123,12 +124,22 @@ class Items:
         concept = _of_display(reference)
         # It is shown as the use that it comes from: with that one's status and dates.
         own: Resource = {key: use[key] for key in _OF_USE if key in use}
-        stand_in = {"resourceType": "Device", "id": f"{use.get('id', '')}-device", "type": concept, **own}
+        stand_in = {"resourceType": "Device", "id": self._device_id(use), "type": concept, **own}
         if "text" in concept:
             stand_in["meta"] = inherited_meta(use, "reference")
         elif "meta" in use:
             stand_in["meta"] = use["meta"]
         return {**use, "device": {**(reference or {}), "reference": f"Device/{stand_in['id']}"}}, stand_in
+
+    def _device_id(self, use: Resource) -> str:
+        """An id for the Device that stands in, which no Device of the record has."""
+        if self._device_ids is None:
+            self._device_ids = {device.get("id") for device in self._resources.get("Device", ())}
+        found = f"{use.get('id', '')}-device"
+        while found in self._device_ids:
+            found += "-2"
+        self._device_ids.add(found)
+        return found
 
     def order(self, request: Resource) -> Resource:
         """The DeviceRequest with its device as a concept."""

@@ -19,13 +19,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cds_service.records import lung_function
+from cds_service.records.contained import EXTRACTED, contained
 from cds_service.records.dates import lost_its_date
 from cds_service.records.items import MEDICATIONS, Items, device_names
 from cds_service.records.mappings import Mappings, load_mappings
 from cds_service.records.observations import (
     UNREADABLE_DATE,
     components,
-    contained,
     dated_members,
     questionnaire_answers,
 )
@@ -143,15 +143,16 @@ class _Work:
 
     def _take_out_contained(self) -> None:
         found: list[Resource] = []
+        used: set[str] = set()
         for kind, listed in self.resources.items():
             for at, parent in enumerate(listed):
-                if (
-                    kind == "Patient"
-                    or not parent.get("contained")
-                    or not isinstance(parent["contained"], list)
-                ):
+                if kind == "Patient" or not parent.get("contained"):
                     continue
-                new, taken = contained(parent, self.record.patient_reference)
+                if not used:
+                    used = {
+                        f"{kind}/{r.get('id')}" for kind in EXTRACTED for r in self.resources.get(kind, ())
+                    }
+                new, taken = contained(parent, self.record.patient_reference, used)
                 if taken:
                     listed[at] = self._from(new, parent)
                     found += [self._from_parent(inner, parent) for inner in taken]

@@ -1,58 +1,173 @@
 """Literal references: whom or what does `reference` name? Pure; anything malformed names nothing (None).
 
-A reference is compared as `Type/id`, after taking `/_history/…` off. `urn:uuid:` and `urn:oid:` are resolved
-through the Bundle's `fullUrl`s. An absolute URL counts by its last two segments, unless the resource it
-would name is known under another server's URL: then it is another resource (FHIR R4 §2.36.4, §3.3.1).
+A reference is compared as `Type/id`, after taking `/_history/…` off. `urn:uuid:` and `urn:oid:` are resolved through
+the `fullUrl`s of the entries. Each server has ids of its own (FHIR R4 §2.36.4, §3.3.1): an absolute URL, or a relative
+one inside an entry of another server, names a resource of the record only where its base is one by which the record's
+server calls itself, or the `fullUrl` of that very resource. Where nothing tells whose the record is, an absolute URL
+counts by its last two segments.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
-_TAIL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?/?$")
+from cds_service.records.resource_types import PATIENT_ELEMENTS, PATIENT_OPTIONAL
+
+_TAIL: Final = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?/?$")
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_PORTS: Final = {"http": ":80", "https": ":443"}
+# A fullUrl, its resource's type and what stands for its id.
+Named = tuple[str | None, str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Resolves references within one Bundle. `by_url` leads from fullUrl to Type/id, `bases` from Type/id to
-    the server bases (`https://ehr.example/fhir/`) under which the Bundle lists it."""
+    """Resolves the references of one record.
 
-    by_url: Mapping[str, str] = field(default_factory=dict)
+    `names`: from fullUrl to the Type/id by which the record knows the resource. `bases`: from Type/id to the bases
+    under which it is listed. `servers`: the bases by which the record's own server calls itself; none where that is not
+    known. `patient`: Type/id of the patient for whom one server gave all this; then any URL that ends in it is meant.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    servers: frozenset[str] = frozenset()
+    patient: str | None = None
 
-    def relative(self, reference: object) -> str | None:
-        """`Type/id` of a reference; None when it names nothing that can be known. `#contained` stays as it is."""
+    @classmethod
+    def of(
+        cls,
+        named: Iterable[tuple[str | None, Mapping[str, Any]]],
+        servers: Iterable[str] = (),
+        *,
+        patient: str | None = None,
+    ) -> References:
+        """Of what one server gave: (fullUrl, resource) pairs, its base URLs as far as they are known, and the patient
+        (`Patient/123`) whose data were asked for.
+        """
+        entries = [(url, str(r.get("resourceType")), r.get("id")) for url, r in named]
+        return cls.between(entries, servers, patient=patient, one_server=True)
+
+    @classmethod
+    def between(
+        cls, entries: Sequence[Named], servers: Iterable[str], *, patient: str | None, one_server: bool
+    ) -> References:
+        """Of entries that may be of several servers, unless `one_server` says otherwise."""
+        own = {_canonical(server) for server in servers}
+        if one_server:
+            # What belongs to a patient comes from the server itself; what it refers to may be of another.
+            own |= {
+                base
+                for url, kind, identifier in entries
+                if (kind == "Patient" or (kind in PATIENT_ELEMENTS and kind not in PATIENT_OPTIONAL))
+                and (base := base_of(url, f"{kind}/{identifier}")) is not None
+            }
+        names: dict[str, str] = {}
+        bases: dict[str, frozenset[str]] = {}
+        taken = {f"{kind}/{i}" for url, kind, i in entries if base_of(url, f"{kind}/{i}") in (None, *own)}
+        for url, kind, identifier in entries:
+            if not isinstance(identifier, str):
+                continue
+            relative = f"{kind}/{identifier}"
+            base = base_of(url, relative)
+            if _UUID.fullmatch(identifier):
+                names.setdefault(f"urn:uuid:{identifier.lower()}", relative)
+            if base is None:
+                bases.setdefault(relative, frozenset())
+                if url is not None:
+                    names.setdefault(_spelled(url), relative)
+                continue
+            known = names.get(f"{base}{relative}")
+            if known is None:
+                known = relative
+                foreign = bool(own) and (relative in taken or _shared(kind))
+                if kind != "Patient" and base not in own and (foreign or (not own and bases.get(relative))):
+                    known = _another_name(relative, taken)
+                names[f"{base}{relative}"] = known
+                taken.add(known)
+            bases[known] = bases.get(known, frozenset()) | {base}
+        return cls(names, bases, frozenset(own), patient if one_server else None)
+
+    def name_of(self, full_url: str | None, relative: str) -> str:
+        """The Type/id by which the record knows the resource of an entry: its own, unless it is another server's and
+        could be taken for one of the record's.
+        """
+        base = base_of(full_url, relative)
+        return relative if base is None else self.names.get(f"{base}{relative}", relative)
+
+    def foreign_base(self, full_url: str | None, relative: str) -> str | None:
+        """The base of an entry that is plainly another server's."""
+        base = base_of(full_url, relative)
+        return base if base is not None and self.servers and base not in self.servers else None
+
+    def relative(self, reference: object, holder: str | None = None) -> str | None:
+        """`Type/id` of a reference; None when it names nothing that can be known. `#contained` stays as it is.
+
+        `holder`: the `foreign_base` of the entry that it stands in.
+        """
         if not isinstance(reference, str) or not reference:
             return None
         if reference.startswith("#"):
             return reference
-        if reference in self.bases:  # already relative, and listed in the Bundle
-            return reference
-        known = self.by_url.get(reference)
+        match = None if reference.startswith("urn:") else _TAIL.search(reference)
+        if match is None:
+            return self.names.get(_spelled(reference))
+        relative = f"{match[1]}/{match[2]}"
+        before = reference[: match.start(1)]
+        if relative == self.patient:
+            return relative
+        if before in ("", "/"):
+            return relative if holder is None else self.names.get(f"{holder}{relative}")
+        base = _canonical(before)
+        known = self.names.get(f"{base}{relative}")
         if known is not None:
             return known
-        if reference.startswith("urn:"):
-            return None
-        match = _TAIL.search(reference)
-        if match is None:
-            return None
-        relative = f"{match[1]}/{match[2]}"
-        base = reference[: match.start(1)]
-        if base in ("", "/"):
-            return relative
-        bases = self.bases.get(relative)
-        return relative if not bases or base in bases else None
+        listed = self.bases.get(relative)
+        if base in self.servers:
+            return relative if not listed or listed & self.servers else None
+        return relative if not self.servers and not listed else None
 
 
-def base_of(full_url: str, relative: str) -> str | None:
-    """The server base of an absolute `fullUrl` that ends in `Type/id`; None for any other."""
-    match = _TAIL.search(full_url)
-    if (
-        match is None
-        or f"{match[1]}/{match[2]}" != relative
-        or not full_url.startswith(("http://", "https://"))
-    ):
+def base_of(full_url: str | None, relative: str) -> str | None:
+    """The server base of an absolute `fullUrl` that ends in `Type/id`, in one spelling; None for any other."""
+    if full_url is None or not full_url.lower().startswith(("http://", "https://")):
         return None
-    return full_url[: match.start(1)]
+    match = _TAIL.search(full_url)
+    if match is None or f"{match[1]}/{match[2]}" != relative:
+        return None
+    return _canonical(full_url[: match.start(1)])
+
+
+def last_segments(reference: str) -> str | None:
+    """`Type/id` at the end of a reference, whatever stands before it; None for any other text."""
+    match = _TAIL.search(reference)
+    return f"{match[1]}/{match[2]}" if match is not None else None
+
+
+def _canonical(base: str) -> str:
+    """A base in one spelling: `host/path/`. A proxy that ends TLS changes the scheme, and names no other server."""
+    scheme, _, rest = base.partition("://")
+    host, _, path = rest.partition("/")
+    host = host.lower().removesuffix(_PORTS.get(scheme.lower(), ""))
+    path = path.strip("/")
+    return f"{host}/{path}/" if path else f"{host}/"
+
+
+def _spelled(url: str) -> str:
+    """A fullUrl that is no server's, as it is looked up: a urn in any case."""
+    return url.lower() if url[:4].lower() == "urn:" else url
+
+
+def _shared(kind: str) -> bool:
+    """Whether resources of a type may belong to no patient, so that only their address tells them apart."""
+    return kind not in PATIENT_ELEMENTS or kind in PATIENT_OPTIONAL
+
+
+def _another_name(relative: str, taken: set[str]) -> str:
+    number = 2
+    while f"{relative}.{number}" in taken:
+        number += 1
+    return f"{relative}.{number}"
