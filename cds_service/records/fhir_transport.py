@@ -30,6 +30,9 @@ from cds_service.records.origins import on_server
 from cds_service.records.record import FAILED, REFUSED
 
 _BACKOFF_SECONDS: Final = 0.2
+# HAPI answers a search from what it found up to a minute ago, unless it is told so; a proxy may do alike. A chart that
+# has changed since the last view must be seen as it is.
+_AS_IT_IS_NOW: Final = {"Cache-Control": "no-cache"}
 
 
 class FetchFailure(CdsServiceError):  # noqa: N818  (an outcome that is recorded, not an error shown)
@@ -222,7 +225,7 @@ class PooledClient(SyncFHIRClient):
             url = None
         if url is None:
             raise FetchFailure("link to another server")
-        headers = {**self._build_request_headers(), **(extra_headers or {})}
+        headers = {**self._build_request_headers(), **_AS_IT_IS_NOW, **(extra_headers or {})}
         body = self._transport.get(url, headers, self._deadline, self._reach)
         try:
             answer = read_json(body)
