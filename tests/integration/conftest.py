@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
 
 from tests.support import hapi
-from tests.support.hooked import DAY, FILES, RecordingScreener
+from tests.support.hooked import DAY, FILES, RecordingScreener, hooked, prefetched
+
+Prefetch = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,16 @@ def vignettes(hapi_url: str) -> dict[str, Vignette]:
         found[path.stem] = Vignette(patient, resources, document["expected"])
     hapi.load(hapi_url, [resource for vignette in found.values() for resource in vignette.resources])
     return found
+
+
+@pytest.fixture(scope="session")
+def chart(
+    hapi_url: str,
+    screener: RecordingScreener,
+    vignettes: dict[str, Vignette],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Prefetch]:
+    """The prefetch of a vignette's patient: what the server answers to all templates of discovery, asked once."""
+    with hooked(tmp_path_factory.mktemp("full"), screener, SERVICE_PREFETCH="full") as hook:
+        templates = hook.templates()
+    return cache(lambda name: prefetched(hapi_url, templates, vignettes[name].patient))

@@ -158,7 +158,9 @@ def assessed(screener: Screener, record: PatientRecord) -> dict[str, Any]:
 
 def verdicts(assessment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Everything said of every criterion, evidence included."""
-    return {row["id"]: {**row, "evidence": sorted(row["evidence"], key=str)} for row in assessment["criteria"]}
+    return {
+        row["id"]: {**row, "evidence": sorted(row["evidence"], key=str)} for row in assessment["criteria"]
+    }
 
 
 def states(assessment: Mapping[str, Any]) -> dict[str, str]:
