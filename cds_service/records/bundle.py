@@ -27,6 +27,7 @@ from typing import Any
 from cds_service.errors import InputError, PatientAmbiguousError
 from cds_service.records.bundle_account import Problem, account_of
 from cds_service.records.bundle_entries import Entry, read_entries
+from cds_service.records.contained import with_contained_reasons
 from cds_service.records.linking import linked
 from cds_service.records.record import PatientRecord
 from cds_service.records.references import References, base_of
@@ -158,6 +159,8 @@ def _own(
     """The entry's resource as the record holds it: by its name there, with its references in one form."""
     references = subjects.references
     new = linked(subjects.without_others(entry.resource), references, holder)
+    if "reasonReference" in new and "contained" in new:
+        new = with_contained_reasons(new)
     known = references.name_of(entry.full_url, f"{entry.type}/{entry.id}").partition("/")[2]
     if new.get("id") != known:
         new = {**new, "id": known}

@@ -17,6 +17,7 @@ from cds_service.records import scopes
 from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
 from cds_service.records.obtained import Obtained, combined
 from cds_service.records.paging import all_pages
+from cds_service.records.patient_search import by_patient
 from cds_service.records.record import COMPLETE, FAILED
 from cds_service.records.searchset import names_other_patient, read_page
 from cds_service.records.source import Source
@@ -116,7 +117,7 @@ def search_type(
 
 def _from_rich_to_plain(source: Source, resource_type: str, patient_id: str) -> Iterator[dict[str, Any]]:
     """The parameters to search a type with, each to be tried where the server does not support those before it."""
-    plain: dict[str, Any] = {"patient": patient_id}
+    plain: dict[str, Any] = {**by_patient(resource_type, patient_id)}
     counted = {**plain, "_count": source.transport.bounds.page_size}
     parameter, included = _INCLUDES.get(resource_type, ("", ""))
     if parameter and not scopes.lacks(source.scope, included):

@@ -19,14 +19,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cds_service.records import lung_function
+from cds_service.records.contained import EXTRACTED, contained
 from cds_service.records.dates import lost_its_date
 from cds_service.records.items import MEDICATIONS, Items, device_names
 from cds_service.records.mappings import Mappings, load_mappings
 from cds_service.records.observations import (
-    EXTRACTED,
     UNREADABLE_DATE,
     components,
-    contained,
     dated_members,
     questionnaire_answers,
 )
@@ -147,11 +146,7 @@ class _Work:
         used: set[str] = set()
         for kind, listed in self.resources.items():
             for at, parent in enumerate(listed):
-                if (
-                    kind == "Patient"
-                    or not parent.get("contained")
-                    or not isinstance(parent["contained"], list)
-                ):
+                if kind == "Patient" or not parent.get("contained"):
                     continue
                 if not used:
                     used = {

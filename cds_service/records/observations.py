@@ -1,5 +1,5 @@
-"""Observations that stand inside others, made to stand alone: components, contained ones, answers of a
-questionnaire.
+"""Observations that stand inside others, made to stand alone: components, answers of a questionnaire. (What is
+contained: `contained`.)
 
 Each derived Observation has an id of its own, a tag that says how it was derived, and the date, status and
 posture of what it came from. Members of a panel that lack a date get the panel's. Resources have been tidied
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cds_service.records.dates import EFFECTIVE
-from cds_service.records.versions import UNKNOWN_MODIFIER, with_tag
+from cds_service.records.versions import with_tag
 from cds_service.terminology.systems import DERIVATION, LOINC
 from cds_service.terminology.value_sets import ValueSets
 
@@ -21,19 +21,15 @@ Resource = dict[str, Any]
 
 # Marks an Observation, until the end of normalisation, that came with a date which can't be read.
 UNREADABLE_DATE = "_unreadableDate"
-_DATES = (*EFFECTIVE, UNREADABLE_DATE)
+DATES = (*EFFECTIVE, UNREADABLE_DATE)
 # What a component takes over from its Observation.
 _INHERITED = (
     "status", *EFFECTIVE, UNREADABLE_DATE, "issued", "subject", "encounter", "category", "bodySite", "method",
     "specimen", "note", "extension", "device",
 )  # fmt: skip
-# How deep contained resources are looked for in contained ones, which FHIR R4 does not allow.
-_NESTED = 3
-_VOID = frozenset({"entered-in-error", "cancelled", "unknown"})
-_REPORT_STATUS = {"appended": "amended", "partial": "preliminary"}
 _LENDING = frozenset({"final", "amended", "corrected", "preliminary", "registered"})
-_ALSFRS_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
-EXTRACTED = frozenset({"Observation", "Medication", "Substance", "Device", "ResearchStudy"})
+# The answers of questionnaires that become Observations: those of these value sets.
+QUESTIONNAIRE_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
 
 
 def tag(code: str) -> dict[str, str]:
@@ -78,107 +74,6 @@ def components(parent: Resource) -> Iterator[Resource]:
         }
 
 
-def contained(parent: Resource, patient_reference: str, used: set[str]) -> tuple[Resource, list[Resource]]:
-    """(the parent with references to what is taken out, the contained resources that now stand alone).
-
-    Observations, Medications, Substances, Devices and ResearchStudies come out as `{parent}-{contained id}`, with a
-    number behind it where `used`, the names of the record's resources, has that name: two parents may contain resources
-    of one id. A contained Observation takes the parent's date where it has none, and its status where the parent was
-    never true. Of several by one id the first is taken, and no verdict may rest on it where they differ.
-    """
-    taken: dict[str, Resource] = {}
-    firsts: dict[str, Resource] = {}
-    for inner in _contained_in(parent):
-        kind, own = inner.get("resourceType"), inner.get("id")
-        if not isinstance(own, str) or not own or kind not in EXTRACTED:
-            continue
-        if f"#{own}" in taken:
-            if inner != firsts[own]:
-                outer = taken[f"#{own}"]
-                outer["meta"] = with_tag(outer["meta"], UNKNOWN_MODIFIER)
-            continue
-        if kind != "Observation" and parent.get("status") == "entered-in-error":
-            continue
-        name = _unused(f"{kind}/{parent.get('id', '')}-{own}", used)
-        outer = {**inner, "id": name.partition("/")[2], "meta": inherited_meta(parent, "contained")}
-        outer.pop("contained", None)
-        if kind == "Device":  # it is there for the resource that holds it, and says nothing by itself
-            outer.pop("patient", None)
-        if kind == "Observation":
-            _complete(outer, parent, patient_reference)
-        firsts[own] = inner
-        taken[f"#{own}"] = outer
-    if not taken:
-        return parent, []
-    names = {local: f"{outer['resourceType']}/{outer['id']}" for local, outer in taken.items()}
-    # Within a contained resource `#` alone is the resource that holds it (FHIR R4 §2.3.0.2).
-    inside = {**names, "#": f"{parent['resourceType']}/{parent.get('id', '')}"}
-    for outer in taken.values():
-        outer.update(_renamed(outer, inside))
-    return {**parent, **_renamed(parent, names)}, list(taken.values())
-
-
-def _contained_in(parent: Resource) -> Iterator[Resource]:
-    """The contained resources, and those that some put inside these: their ids are of the outermost all the same."""
-    pending = deque((inner, _NESTED) for inner in parent.get("contained", ()))
-    while pending:
-        inner, depth = pending.popleft()
-        if not isinstance(inner, dict):
-            continue
-        yield inner
-        further = inner.get("contained")
-        if depth and isinstance(further, list):
-            pending.extend((one, depth - 1) for one in further)
-
-
-def _unused(name: str, used: set[str]) -> str:
-    """The name, with a number behind it where it is used; used from now on."""
-    number = 1
-    found = name
-    while found in used:
-        number += 1
-        found = f"{name}-{number}"
-    used.add(found)
-    return found
-
-
-def _complete(outer: Resource, parent: Resource, patient_reference: str) -> None:
-    """A contained Observation gets subject, date and status from the resource that holds it."""
-    outer["subject"] = {"reference": patient_reference}
-    if not any(key in outer for key in EFFECTIVE):
-        lent = (*_DATES, "issued")
-        outer.update({key: parent[key] for key in lent if key in parent and key not in outer})
-    status = parent.get("status")
-    if status in _VOID or ("status" not in outer and isinstance(status, str)):
-        outer["status"] = _REPORT_STATUS.get(str(status), status)
-
-
-def _renamed(resource: Resource, names: Mapping[str, str]) -> Resource:
-    """The elements (top-level, and items) that refer to a contained resource, with its new name."""
-    changes: Resource = {}
-    for key, value in resource.items():
-        if type(value) is dict:
-            changed = _renamed_reference(value, names)
-            if changed is not value:
-                changes[key] = changed
-        elif type(value) is list and key != "contained":
-            parts = [_renamed_reference(part, names) if type(part) is dict else part for part in value]
-            if any(new is not old for new, old in zip(parts, value, strict=True)):
-                changes[key] = parts
-    return changes
-
-
-def _renamed_reference(element: Resource, names: Mapping[str, str]) -> Resource:
-    item = element.get("itemReference")
-    if type(item) is dict:
-        changed = _renamed_reference(item, names)
-        return element if changed is item else {**element, "itemReference": changed}
-    reference = element.get("reference")
-    if type(reference) is str and reference in names:
-        return {**element, "reference": names[reference]}
-    return element
-
-
 def dated_members(observations: list[Resource]) -> dict[int, Resource]:
     """Undated members of panels with the panel's date, by the id() of the member that each replaces.
 
@@ -192,7 +87,7 @@ def dated_members(observations: list[Resource]) -> dict[int, Resource]:
         lent: dict[str, list[Resource]] = {}
         for panel in observations:
             panel = replaced.get(id(panel), panel)
-            dates = {key: panel[key] for key in _DATES if key in panel} or (
+            dates = {key: panel[key] for key in DATES if key in panel} or (
                 {"issued": panel["issued"]} if "issued" in panel else {}
             )
             if not dates or panel.get("status") not in _LENDING:
@@ -202,7 +97,7 @@ def dated_members(observations: list[Resource]) -> dict[int, Resource]:
         changed = False
         for reference, choices in lent.items():
             member = by_reference.get(reference)
-            if member is None or id(member) in replaced or any(key in member for key in _DATES):
+            if member is None or id(member) in replaced or any(key in member for key in DATES):
                 continue
             if any(choice != choices[0] for choice in choices):
                 continue
@@ -253,7 +148,7 @@ def questionnaire_answers(response: Resource, value_sets: ValueSets) -> Iterator
 
 def _alsfrs_code(item: Mapping[str, Any], value_sets: ValueSets) -> str | None:
     for code in _item_codes(item):
-        if value_sets.sets_of(LOINC, code) & _ALSFRS_SETS:
+        if value_sets.sets_of(LOINC, code) & QUESTIONNAIRE_SETS:
             return code
     return None
 

@@ -15,23 +15,16 @@ from typing import Any, Final
 
 from cds_service.records.obtained import Obtained
 from cds_service.records.paging import all_pages
+from cds_service.records.patient_search import SEARCHED, by_patient
 from cds_service.records.record import COMPLETE, FAILED, TRUNCATED
+from cds_service.records.resource_types import R4_TYPES
 from cds_service.records.searchset import Page, names_other_patient, outcome_state, read_page
 
 # Read by id or reached through other resources, never searched by patient.
-UNSEARCHED: Final = frozenset(
-    {
-        "Medication",
-        "Substance",
-        "ResearchStudy",
-        "Practitioner",
-        "PractitionerRole",
-        "Organization",
-        "Location",
-    }
-)
+UNSEARCHED: Final = R4_TYPES - SEARCHED - {"Patient"}
 # One page should hold a whole chart where the client follows no paging links and no FHIR server is to be had.
 FULL_PAGE: Final = 1000
+_PATIENT_ID: Final = "{{context.patientId}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +47,13 @@ def prefetch_key(resource_type: str) -> str:
 
 def templates(resource_types: Iterable[str], *, page_size: int | None = None) -> dict[str, str]:
     """Prefetch templates in CDS Hooks 2.0 tokens: the Patient first, then one search by patient for each
-    type.
+    type. Only what the restricted query subset has: no `_include`, so that companions come by reference alone.
     """
     count = f"&_count={page_size}" if page_size else ""
-    found = {prefetch_key("Patient"): "Patient/{{context.patientId}}"}
-    for resource_type in sorted(set(resource_types) - UNSEARCHED - {"Patient"}):
-        found[prefetch_key(resource_type)] = f"{resource_type}?patient={{{{context.patientId}}}}{count}"
+    found = {prefetch_key("Patient"): f"Patient/{_PATIENT_ID}"}
+    for resource_type in sorted(set(resource_types) & SEARCHED):
+        ((parameter, value),) = by_patient(resource_type, _PATIENT_ID).items()
+        found[prefetch_key(resource_type)] = f"{resource_type}?{parameter}={value}{count}"
     return found
 
 

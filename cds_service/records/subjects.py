@@ -200,7 +200,7 @@ def _identifiers(patient: Mapping[str, Any]) -> set[tuple[str, str]]:
 def _contained(resource: Resource, contained_id: str) -> Mapping[str, Any] | None:
     listed = resource.get("contained")
     for entry in listed if isinstance(listed, list) else ():
-        if isinstance(entry, dict) and entry.get("id") == contained_id:
+        if isinstance(entry, dict) and entry.get("id") in (contained_id, f"#{contained_id}"):
             return entry
     return None
 
