@@ -15,6 +15,7 @@ from cds_service.eligibility.needs import ATTESTATIONS, COMPANIONS
 from cds_service.eligibility.trial import Criterion
 from cds_service.eligibility.verdict import UNKNOWN, Verdict
 from cds_service.elm import Result
+from cds_service.records.patient_search import REFERRED
 from cds_service.records.record import (
     FAILED,
     NOT_OFFERED,
@@ -53,17 +54,24 @@ def undecided(verdict: Verdict, *reasons: str) -> Verdict:
 
 
 def short_of(record: PatientRecord, read: Collection[str]) -> tuple[str, ...]:
-    """Which of these types, and of the companions that come along with them, are not all that the source has."""
+    """Which of these types, and of the companions that they lead to, are not all that the source has."""
     own = sorted(kind for kind in read if is_short(record.state(kind).state))
     # Companions are not asked for by themselves: until something refers to one they are not missing.
-    companions = sorted(
-        kind
-        for kind, holders in COMPANIONS.items()
-        if kind not in own
-        and not holders.isdisjoint(read)
-        and record.state(kind).state in (FAILED, TRUNCATED, REFUSED)
-    )
+    lost = (FAILED, TRUNCATED, REFUSED)
+    companions = sorted(k for k in _led_to(record, read) if k not in own and record.state(k).state in lost)
     return (*own, *companions)
+
+
+def _led_to(record: PatientRecord, read: Collection[str]) -> set[str]:
+    """The companions of these types, and whatever the resources at hand may refer to in turn."""
+    found = {kind for kind, holders in COMPANIONS.items() if not holders.isdisjoint(read)}
+    pending = [*read, *found]
+    while pending:
+        kind = pending.pop()
+        new = REFERRED.get(kind, frozenset()) - found if record.of_type(kind) else ()
+        found.update(new)
+        pending += new
+    return found
 
 
 def allowed_by_data(

@@ -11,7 +11,9 @@ import pytest
 
 from cds_service.eligibility.completeness import shortfalls
 from cds_service.eligibility.verdict import Verdict
+from cds_service.records import companions
 from cds_service.records.bundle import read_bundle
+from cds_service.records.patient_search import REFERRED
 from cds_service.records.record import Acquired
 from cds_service.screening import Screener
 from tests.builders import (
@@ -37,6 +39,7 @@ from tests.builders import (
 from tests.trials.assessing import TRIAL, assess, criterion
 
 AS_OF: Final = date(2026, 6, 15)
+ANSWERS: Final = "QuestionnaireResponse"
 _MEDICATIONS: Final = "MedicationRequest MedicationStatement MedicationAdministration MedicationDispense"
 _DEVICES: Final = "Procedure Condition DeviceUseStatement Device DeviceRequest ServiceRequest SupplyDelivery"
 # The column "resources" of §2.10, row by row. What it lists for a whole row stands at the part that reads it; the
@@ -45,7 +48,9 @@ _DEVICES: Final = "Procedure Condition DeviceUseStatement Device DeviceRequest S
 # - IN05, IN08, EX16 are for people only: nothing is computed from CareTeam or from a signed agreement;
 # - Encounter gives hints only (§2.1), and what only hints at an answer opens no row (EX04, EX12, EX14);
 # - IN07's and EX02's evidence, of tier C, is read, and so is not called absent where it could not be;
-# - EX09 also reads the Conditions that say "long-term use of immunosuppressants".
+# - EX09 also reads the Conditions that say "long-term use of immunosuppressants";
+# - answers to ALSFRS-R in a QuestionnaireResponse are data of EX02 (orthopnoea), EX13a (respiratory insufficiency) and
+#   EX15 (cutting food with a gastrostomy), as of IN03.
 NEEDS: Final[Mapping[str, str]] = {
     "H1-Condition": "Condition",
     "H2-Age": "",
@@ -59,7 +64,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "IN07-ConsentCapacity": "Consent Condition Observation",
     "IN08-LocalFollowUp": "",
     "EX01-PriorCellTherapy": f"Procedure Condition ServiceRequest {_MEDICATIONS}",
-    "EX02-CannotLieStill": "Condition Observation",
+    "EX02-CannotLieStill": f"Condition Observation {ANSWERS}",
     **dict.fromkeys(
         (
             "EX03a-Autoimmune",
@@ -87,17 +92,16 @@ NEEDS: Final[Mapping[str, str]] = {
     "EX10b-Breastfeeding": "Observation Condition",
     "EX11-Immunodeficiency": "Condition",
     "EX12-OtherTrial": "ResearchSubject Condition",
-    "EX13a-Niv": f"Observation {_DEVICES}",
+    "EX13a-Niv": f"Observation {ANSWERS} {_DEVICES}",
     "EX13b-Tracheostomy": _DEVICES,
     "EX13c-DiaphragmPacing": _DEVICES,
     "EX14a-SubstanceUse": f"Condition Observation {_MEDICATIONS}",
     "EX14b-UnstableMentalHealth": "Condition",
-    "EX15-AlternativeFeeding": f"Observation NutritionOrder {_DEVICES}",
+    "EX15-AlternativeFeeding": f"Observation {ANSWERS} NutritionOrder {_DEVICES}",
     "EX16-MscExpansionFailure": "",
 }
 # What comes along with these and has no search of its own: missing where it is said to be, but never "not offered".
 COMPANIONS: Final[Mapping[str, str]] = {"Medication": _MEDICATIONS, "ResearchStudy": "ResearchSubject"}
-ANSWERS: Final = "QuestionnaireResponse"
 TYPES: Final = sorted({t for needed in NEEDS.values() for t in needed.split()} | {*COMPANIONS, "Encounter"})
 NOT_ATTESTABLE: Final = ("H2-Age", "H3-Gender")
 SHORT: Final = ("failed", "truncated", "refused", "pending")
@@ -179,7 +183,7 @@ def test_each_state_of_each_type_leaves_of_each_criterion_what_the_specification
             likely = was["likely"] or (was["status"] if firm else None)
             assert (row["status"], row["basis"], row["likely"]) == ("unknown", None, likely), (state, row)
             assert row["reasons"][0] == "retrieval-failed", (state, row)
-            if was["basis"] == "attested" and kind != ANSWERS:
+            if was["basis"] == "attested" and (kind != ANSWERS or kind in NEEDS[row["id"]].split()):
                 # An answer stands in for nothing that was lost, and the row says so.
                 assert "an attestation does not resolve this: it needs the data" in row["notes"]
                 continue
@@ -242,6 +246,25 @@ def test_answers_that_failed_leave_open_whether_als_was_attested() -> None:
     assert criterion(failed, "H1-Condition")["status"] == "unknown"
     assert failed["status"] == "unknown"
     assert failed["card"] is False
+
+
+def test_what_a_companion_refers_to_in_turn_is_missed_where_it_is_referred_to() -> None:
+    """A drug made of a substance that could not be got may be any drug; without such a drug nothing is missed."""
+    drug = {
+        "resourceType": "Medication",
+        "id": "m",
+        "ingredient": [{"itemReference": {"reference": "Substance/s"}}],
+    }
+    taken = medication_request() | {"medicationReference": {"reference": "Medication/m"}}
+    for facts, lost in (((taken, drug), True), ((taken,), False), ((drug,), True), ((), False)):
+        assessment = assess(b0(*facts), states={"Substance": "failed"})
+        row = criterion(assessment, "EX09-Immunosuppressant")
+        assert ("retrieval-failed" in row["reasons"]) is lost
+        assert (assessment["status"] == "unknown") is lost
+
+
+def test_the_companions_are_those_that_are_fetched() -> None:
+    assert {kind: types for kind, (_, types) in companions._REFERRING.items()} == REFERRED
 
 
 @pytest.mark.parametrize("kind", ["ResearchSubject", "ResearchStudy"])
