@@ -248,7 +248,11 @@ def _hidden_lines(results: Sequence[CriterionResult]) -> list[_Line]:
         if result.verdict.status == "unknown" and reasons and reasons <= _MISSING:
             noun = result.criterion.missing_as or "screening test"
             missing[noun] = missing.get(noun, 0) + 1
-        elif not (result.verdict.status == "unknown" and reasons and reasons <= _NOT_GOT):
+        elif (
+            result.verdict.status != "unknown"
+            or not reasons <= _NOT_GOT
+            or (result.verdict.evidence and "not-computed" not in reasons)
+        ):
             kind = (
                 "infectious-disease" if result.criterion.sensitive == "infectious-disease" else "confidential"
             )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from cds_service.records.prefetch import prefetch_key
 from cds_service.records.record import COMPLETE, FAILED, NOT_OFFERED, PENDING, REFUSED, TRUNCATED
 
 # What a clinician can do, who has neither the server nor its settings at hand.
@@ -29,7 +28,7 @@ _HTTP: Final = re.compile(r"HTTP ([1-5])\d\d")
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One reason. `kind`: its word in the metrics. `remedy`: what whoever runs the service, the server or the client
-    can do, with `{types}`, `{scopes}`, `{keys}` of the types concerned. `advice`: what a clinician can do.
+    can do, with `{types}` and `{scopes}` for the types concerned. `advice`: what a clinician can do.
     """
 
     kind: str
@@ -37,29 +36,31 @@ class Reason:
     advice: str = CHART
 
 
-_INVALID: Final = Reason("malformed", "the server's answer is not valid FHIR: its maintainer can tell why")
+_INVALID: Final = Reason("malformed", "ask the server's maintainer why its answer is not valid FHIR")
 _OUTCOME: Final = Reason(
-    "operation-outcome", "the OperationOutcome says why: ask for {types} of this patient by hand and read it"
+    "operation-outcome", "read the OperationOutcome that a search of {types} is answered with"
 )
 _OTHERS: Final = Reason(
     "other-patient",
-    "a search by patient must answer with that patient's data only: tell who maintains the source",
+    "tell whoever maintains the source that a search by patient must find that patient's data only",
 )
 _PARTIAL: Final = Reason(
     "pages", "send all pages, or name a fhirServer (and fhirAuthorization) to fetch them from"
 )
-_EXPORT: Final = Reason("pages", "export {types} whole: every page, as many entries as the total says")
+_EXPORT: Final = Reason(
+    "pages", "export {types} whole, with every page and as many entries as the total says"
+)
 _LINKS: Final = Reason(
     "link", "make the server's paging links begin with the address that it is called by (fhirServer)"
 )
 _MANY: Final = Reason("too-large", "raise limits.fetched_resources, or have the server keep less in {types}")
 _PREFETCH: Final = Reason(
-    "prefetch", "send {keys} of prefetch as the template asks: a Bundle of {types}, or null for none"
+    "prefetch", "send {types} in prefetch as the template asks, as a Bundle or as null for none"
 )
 _SEND: Final = Reason(
-    "no-server", "send {keys} as prefetch, or name a fhirServer (and fhirAuthorization) to fetch from"
+    "no-server", "send {types} as prefetch, or name a fhirServer (and fhirAuthorization) to fetch from"
 )
-_ABSENT: Final = "nothing to repair: this source has no {types}; where it does, "
+_ABSENT: Final = "nothing where the source has no {types}; else "
 
 REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
     {
@@ -71,11 +72,12 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         ),
         "server not answering": Reason(
             "breaker",
-            "the server failed several calls in a row and is left alone for a while: check it",
+            "check the server, which failed several calls in a row and is left alone for a while",
             AGAIN,
         ),
         "address not allowed": Reason(
-            "address", "the server's name leads to a private address: list its network in private_networks"
+            "address",
+            "list the server's network in private_networks, for its name leads to a private address",
         ),
         "redirect not followed": Reason(
             "redirect", "name the FHIR server by the address that it redirects to"
@@ -83,13 +85,13 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "link to another server": _LINKS,
         "paging link to another server": _LINKS,
         "paging loop": Reason(
-            "pages", "the server's next links lead back to themselves: tell its maintainer"
+            "pages", "tell the server's maintainer that its next links lead back to themselves"
         ),
         "more pages than are read": Reason("pages", "have the server serve larger pages of {types}"),
         "more resources than are read": _MANY,
         "more data than are read": _MANY,
         "answer too large": Reason("too-large", "have the server answer in smaller pages"),
-        "only reads are allowed": Reason("malformed", "report this: the service tried what it must not"),
+        "only reads are allowed": Reason("malformed", "report this, for the service tried what it must not"),
         "not JSON": _INVALID,
         "not a FHIR Bundle": _INVALID,
         "malformed Bundle": _INVALID,
@@ -113,7 +115,7 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "fewer entries than the total": _EXPORT,
         "not exported": Reason("not-exported", "export {types}, too"),
         "scope not granted": Reason(
-            "scope", "have {scopes} granted in fhirAuthorization.scope, or send {keys} as prefetch", ACCESS
+            "scope", "have {scopes} granted in fhirAuthorization.scope, or send {types} as prefetch", ACCESS
         ),
         "scope granted for a part only": Reason(
             "scope", "have {scopes} granted in fhirAuthorization.scope without a filter (?…)", ACCESS
@@ -129,24 +131,24 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
 _STATUSES: Final[Mapping[str, Reason]] = MappingProxyType(
     {
         "HTTP 401": Reason(
-            "http-4xx", "the server does not accept the access token: send one that is valid now", ACCESS
+            "http-4xx",
+            "send an access token that is valid now, for the server does not accept this one",
+            ACCESS,
         ),
         "HTTP 403": Reason(
             "http-4xx",
-            "the server does not let this access token read {types}: have {scopes} granted",
+            "have {scopes} granted, for the server does not let this access token read {types}",
             ACCESS,
         ),
         "HTTP 404": Reason("http-4xx", "check the FHIR server's base address and that it has {types}"),
         "HTTP 410": Reason("http-4xx", "check the FHIR server's base address and that it has {types}"),
-        "HTTP 429": Reason("http-4xx", "the server limits how often it is asked: try again later", AGAIN),
+        "HTTP 429": Reason("http-4xx", "try again later, for the server limits how often it is asked", AGAIN),
     }
 )
 _CLASSES: Final[Mapping[str, Reason]] = MappingProxyType(
     {
-        "4": Reason(
-            "http-4xx", "the server refuses this search of {types}: its log or maintainer can tell why"
-        ),
-        "5": Reason("http-5xx", "the server failed: try again, and see its log for why", AGAIN),
+        "4": Reason("http-4xx", "see the server's log for why it refuses a search of {types}"),
+        "5": Reason("http-5xx", "try again, and see the server's log for why it failed", AGAIN),
     }
 )
 # What is said where no reason is known.
@@ -162,11 +164,11 @@ _STATES: Final[Mapping[str, Reason]] = MappingProxyType(
 _OF_THE_PATIENT: Final[Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(
         ("HTTP 404", "HTTP 410"),
-        "the FHIR server has no Patient of that id: check the id and the base address",
+        "check the id and the base address, for the FHIR server has no such Patient",
     )
     | dict.fromkeys(
         ("another patient's data", "the server answered with something else"),
-        "what came is not the Patient that was asked for: check the id and the base address",
+        "check the id and the base address, for what came is not the Patient that was asked for",
     )
     | {"scope not granted": "have patient/Patient.r granted in fhirAuthorization.scope"}
 )
@@ -190,7 +192,6 @@ def remedy(state: str, reason: str | None, types: Sequence[str]) -> str:
     return _reason_of(state, reason).remedy.format(
         types=", ".join(types),
         scopes=" ".join(f"patient/{kind}.{'r' if kind == 'Patient' else 'rs'}" for kind in types),
-        keys=", ".join(prefetch_key(kind) for kind in types),
     )
 
 

@@ -134,11 +134,15 @@ def served(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("answer", "scope", "said"),
     [
-        (Answer(outcome(), 404), None, "(HTTP 404). The FHIR server has no Patient of that id: check the id"),
-        (Answer(outcome(), 401), None, "(HTTP 401). The server does not accept the access token"),
-        (Answer(outcome(), 403), None, "have patient/Patient.r granted. Send it as prefetch"),
-        (Answer("", 503, {"Retry-After": "60"}), None, "(HTTP 503). The server failed: try again"),
-        (Answer(person("2")), None, "What came is not the Patient that was asked for"),
+        (
+            Answer(outcome(), 404),
+            None,
+            "(HTTP 404). Check the id and the base address, for the FHIR server has no",
+        ),
+        (Answer(outcome(), 401), None, "(HTTP 401). Send an access token that is valid now"),
+        (Answer(outcome(), 403), None, "Have patient/Patient.r granted, for the server does not let"),
+        (Answer("", 503, {"Retry-After": "60"}), None, "(HTTP 503). Try again, and see the server's log"),
+        (Answer(person("2")), None, "for what came is not the Patient that was asked for"),
         (Answer(person()), "patient/Condition.rs", "(scope not granted). Have patient/Patient.r granted in"),
     ],
 )

@@ -312,10 +312,10 @@ def test_a_server_that_refuses_ends_with_3_and_gets_the_token_of_the_file(
 @pytest.mark.parametrize(
     ("status", "to_do"),
     [
-        (401, "The server does not accept the access token: send one that is valid now."),
-        (403, "The server does not let this access token read Patient: have patient/Patient.r granted."),
-        (404, "The FHIR server has no Patient of that id: check the id and the base address."),
-        (500, "The server failed: try again, and see its log for why."),
+        (401, "Send an access token that is valid now, for the server does not accept this one."),
+        (403, "Have patient/Patient.r granted, for the server does not let this access token read Patient."),
+        (404, "Check the id and the base address, for the FHIR server has no such Patient."),
+        (500, "Try again, and see the server's log for why it failed."),
     ],
 )
 def test_a_patient_that_can_not_be_had_ends_with_what_to_do(
@@ -348,7 +348,7 @@ def test_what_a_server_did_not_give_is_told_beside_a_result_that_goes_to_a_file(
     lost = [r for r in assessment["criteria"] if "retrieval-failed" in r["reasons"]]
     assert err == (
         f"cds-service: Observation: not obtained (HTTP 500). {len(lost)} criteria are unknown for want of it: "
-        "the server failed: try again, and see its log for why.\n"
+        "try again, and see the server's log for why it failed.\n"
     )
     assert err.removeprefix("cds-service: ").strip() in assessment["warnings"]
 

@@ -340,7 +340,7 @@ def test_each_reason_is_one_sentence_with_all_its_types() -> None:
         ),
         (
             "Device, Procedure: refused (scope not granted). 1 criterion is unknown for want of them: have "
-            "patient/Device.rs patient/Procedure.rs granted in fhirAuthorization.scope, or send device, procedure as "
+            "patient/Device.rs patient/Procedure.rs granted in fhirAuthorization.scope, or send Device, Procedure as "
             "prefetch."
         ),
         "Encounter: not obtained (HTTP 500). No criterion is open for want of it.",

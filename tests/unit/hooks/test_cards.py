@@ -364,6 +364,20 @@ def test_a_hint_found_in_data_that_came_in_part_is_shown_in_its_own_line() -> No
     assert "likely present; 500 U/L (2026-06-01)" in detail
 
 
+def test_a_sensitive_finding_in_data_that_came_in_part_is_counted_and_not_named() -> None:
+    found = Evidence("Observation/1", "HBsAg", "positive", "2026-06-01", "final")
+    lost = for_want_of("Observation", likely="met", evidence=(found,), blocking=True)
+    data = {"Observation": Acquired("truncated", 1, "more pages exist")}
+    detail = made(assessment({"EX08a-HepatitisB": lost, "EX08c-Hiv": for_want_of("Observation")}, data=data))[
+        0
+    ]["detail"]
+    lines = [line.strip(" -") for line in detail.splitlines()]
+    assert lines[lines.index("**Unknown (2)**") + 1 :][:2] == [
+        "Data not obtained: Observation (more pages exist), needed by 2 criteria: look these up in the chart",
+        "one infectious-disease criterion: see the assessment",
+    ]
+
+
 def test_every_way_of_losing_everything_leaves_a_card_of_fifteen_lines() -> None:
     ways = [
         ("failed", "timeout"),

@@ -14,6 +14,7 @@ import cds_service.records
 from cds_service.records import shortfalls
 from cds_service.records.record import FAILED, NOT_OFFERED, PENDING, REFUSED, TRUNCATED
 from cds_service.records.resource_types import R4_TYPES
+from cds_service.settings import Settings
 
 STATES: Final = frozenset({FAILED, TRUNCATED, REFUSED, NOT_OFFERED})
 STATE_NAMES: Final = frozenset({"FAILED", "TRUNCATED", "REFUSED", "NOT_OFFERED"})
@@ -23,11 +24,14 @@ STATUSES: Final = [f"HTTP {status}" for status in (400, 401, 403, 404, 410, 418,
 ALL: Final = [*shortfalls.REASONS, *STATUSES]
 
 
+def files() -> list[Path]:
+    folder = Path(cds_service.records.__file__).parent
+    return sorted(path for path in folder.glob("*.py") if path.name != "shortfalls.py")
+
+
 def given() -> Iterator[tuple[str, str]]:
     """(file, reason) of every reason that is written out in the code: beside a state, or of a failure."""
-    for path in sorted(Path(cds_service.records.__file__).parent.glob("*.py")):
-        if path.name == "shortfalls.py":
-            continue
+    for path in files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for text in _reasons(node, in_bundles=path.name in _OF_BUNDLES):
                 yield path.name, text
@@ -75,6 +79,9 @@ def test_every_reason_that_the_code_gives_is_of_the_closed_set() -> None:
     found = list(given())
     assert len(found) > 30, "the search for reasons in the code finds nothing any more"
     lacking = sorted({(file, text) for file, text in found if shortfalls.shown_reason(text) is None})
+    source = "".join(path.read_text(encoding="utf-8") for path in files())
+    dead = [reason for reason in shortfalls.REASONS if f'"{reason}"' not in source]
+    assert dead == [], "nothing gives these any more"
     assert lacking == [], "add these to cds_service/records/shortfalls.py, with what to do about each"
 
 
@@ -86,6 +93,7 @@ def test_each_reason_says_what_to_do(reason: str) -> None:
         assert said[0].islower()
         assert not said.endswith(".")
         assert "{" not in said
+        assert ": " not in said, "a sentence with a colon goes before it"
         assert len(said) < 160
     assert re.fullmatch(r"[a-z-]+[45]?[a-z-]*", shortfalls.kind_of(FAILED, reason))
     assert shortfalls.advice(FAILED, reason) in (
@@ -124,7 +132,7 @@ def test_any_other_text_is_never_shown(text: str) -> None:
 def test_the_scopes_to_ask_for_are_named_as_smart_writes_them() -> None:
     said = shortfalls.remedy(REFUSED, "scope not granted", ["Observation", "Procedure"])
     assert "patient/Observation.rs patient/Procedure.rs" in said
-    assert "observation, procedure as prefetch" in said
+    assert "send Observation, Procedure as prefetch" in said
     assert "patient/Patient.r granted" in str(shortfalls.patient_remedy("scope not granted"))
     assert {"Observation", "Procedure"} <= R4_TYPES
 
@@ -133,3 +141,14 @@ def test_what_can_be_tried_again_is_told_from_what_can_not() -> None:
     again = {r for r in ALL if shortfalls.advice(FAILED, r) == shortfalls.AGAIN}
     assert {"timeout", "connection", "server not answering", "HTTP 429", "HTTP 500", "HTTP 503"} <= again
     assert again.isdisjoint({"scope not granted", "HTTP 401", "HTTP 403", "HTTP 404", "not exported"})
+
+
+def test_the_settings_named_are_settings() -> None:
+    named = {
+        found
+        for r in ALL
+        for found in re.findall(r"\b(limits|service)\.(\w+)", shortfalls.remedy(FAILED, r, ["X"]))
+    }
+    assert named
+    assert all(hasattr(getattr(Settings(), table), key) for table, key in named)
+    assert hasattr(Settings().service, "private_networks")
