@@ -57,9 +57,10 @@ def short_of(record: PatientRecord, read: Collection[str]) -> tuple[str, ...]:
     """Which of these types, and of the companions that they lead to, are not all that the source has."""
     own = sorted(kind for kind in read if is_short(record.state(kind).state))
     # Companions are not asked for by themselves: until something refers to one they are not missing.
-    lost = (FAILED, TRUNCATED, REFUSED)
-    companions = sorted(k for k in _led_to(record, read) if k not in own and record.state(k).state in lost)
-    return (*own, *companions)
+    lost = {
+        kind for kind, acquired in record.account.items() if acquired.state in (FAILED, TRUNCATED, REFUSED)
+    }
+    return (*own, *sorted(lost & _led_to(record, read) - {*own})) if lost else tuple(own)
 
 
 def _led_to(record: PatientRecord, read: Collection[str]) -> set[str]:
