@@ -26,6 +26,7 @@ from cds_service.hooks.admission import Rates
 from cds_service.hooks.auth import Client
 from cds_service.hooks.body import ENTRIES
 from cds_service.hooks.cards import CardOptions
+from cds_service.hooks.fetching import FetchWatch
 from cds_service.hooks.health import health_blueprint
 from cds_service.hooks.jwk import BadKeys
 from cds_service.hooks.keys import FileKeys, Keys, PublishedKeys, fetch_jwk_set
@@ -40,7 +41,7 @@ from cds_service.hooks.turns import InTurn
 from cds_service.hooks.views import hooks_blueprint
 from cds_service.logs import Log, json_log
 from cds_service.metrics import Metrics
-from cds_service.records.fhir_transport import Transport
+from cds_service.records.fhir_transport import Bounds, Transport
 from cds_service.records.origins import secure
 from cds_service.records.token_file import read_token
 from cds_service.screening import Screener
@@ -163,7 +164,7 @@ def join(
             trial_id: order_set(trial, sensitive_orders=settings.cards.sensitive_orders)
             for trial_id, trial in trials.items()
         },
-        transport=Transport(ca_file=settings.service.ca_file),
+        transport=_transport(settings, FetchWatch(meter, log)),
         store=store,
         log=log,
         today=today(settings),
@@ -198,6 +199,18 @@ def join(
             meter=meter,
         ),
         metrics_token=metrics_token(settings.service.metrics_token_file),
+    )
+
+
+def _transport(settings: Settings, watch: FetchWatch) -> Transport:
+    """How FHIR servers are asked; each request that can be under way finds room in the pool of connections."""
+    limits = settings.limits
+    bounds = Bounds(resources=limits.fetched_resources, search_seconds=limits.search_seconds)
+    return Transport(
+        pool=limits.concurrency * bounds.parallel,
+        bounds=bounds,
+        ca_file=settings.service.ca_file,
+        watch=watch,
     )
 
 

@@ -76,6 +76,10 @@ _KINDS: Final[Mapping[str, str]] = {
     "not in prefetch, and no fhirServer to ask": "no-server",
 }
 _LATENCIES: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_FETCHES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Of requests to a FHIR server, those for no resource type: its CapabilityStatement, and a page whose link names none.
+_NO_TYPES: Final = frozenset({"metadata", "page"})
+_CHANGES: Final = ("opened", "closed")
 _DEAD: Final = "dead"
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of its own is made there, as tempfile makes it
 
@@ -95,6 +99,7 @@ class Metrics:
     ) -> None:
         self._criteria = {trial: frozenset(ids) for trial, ids in criteria.items()}
         self._types = frozenset(resource_types)
+        self._fetched = self._types | _NO_TYPES
         self._folder = folder
         self._registry = registry = CollectorRegistry()
         self._requests = Histogram(
@@ -134,6 +139,30 @@ class Metrics:
             "Resource types that could not be had whole, by kind of failure.",
             ("resource_type", "kind"),
             registry=registry,
+        )
+        self._fetches = Histogram(
+            "cds_fhir_request_seconds",
+            "Requests to FHIR servers, with their retries, by resource type and outcome.",
+            ("resource_type", "outcome"),
+            buckets=_FETCHES,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "cds_fhir_retries", "Requests to FHIR servers that were made again.", registry=registry
+        )
+        self._turned_away = Counter(
+            "cds_fhir_calls_turned_away",
+            "Calls that asked their FHIR server nothing, for its breaker was open.",
+            registry=registry,
+        )
+        self._changes = Counter(
+            "cds_fhir_breaker_changes", "Breakers opened and closed.", ("change",), registry=registry
+        )
+        self._open = Gauge(
+            "cds_fhir_breakers_open",
+            "FHIR servers that are left alone, or being tried again, by all workers.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._refusals = Counter(
             "cds_refusals", "Requests refused or failed, by kind.", ("kind",), registry=registry
@@ -190,6 +219,20 @@ class Metrics:
 
     def not_got(self, resource_type: str, state: str, reason: str | None) -> None:
         self._not_got.labels(_one_of(self._types, resource_type), kind_of(state, reason)).inc()
+
+    def fetched(self, resource_type: str, seconds: float, state: str | None, reason: str | None) -> None:
+        outcome = "ok" if state is None else kind_of(state, reason)
+        self._fetches.labels(_one_of(self._fetched, resource_type), outcome).observe(seconds)
+
+    def retried(self) -> None:
+        self._retries.inc()
+
+    def turned_away(self) -> None:
+        self._turned_away.inc()
+
+    def breaker(self, change: str, now_open: int) -> None:
+        self._changes.labels(_one_of(_CHANGES, change)).inc()
+        self._open.set(now_open)
 
     def audited(self, result: str) -> None:
         self._audits.labels(_one_of(RESULTS, result)).inc()

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache, reduce
-from operator import or_
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -21,7 +20,7 @@ from cds_service.elm import AtRest, DateTime, Session
 from cds_service.records.normalise import Mappings, load_mappings, normalise
 from cds_service.records.record import PatientRecord
 from cds_service.records.retriever import RecordRetriever
-from cds_service.records.wanted import Wanted
+from cds_service.records.wanted import Wanted, together
 from cds_service.terminology.value_sets import ValueSets, load_value_sets
 
 _DAYS: Final = 4
@@ -53,7 +52,7 @@ class Screener:
         """Load everything once. AuthoringError or ConfigurationError say what is wrong and where."""
         value_sets = load_value_sets()
         mappings = load_mappings(value_sets, extra_dir=concept_maps_dir)
-        catalog = load_catalog(value_sets, trials_dir=trials_dir, sites=sites)
+        catalog = load_catalog(value_sets, mappings, trials_dir=trials_dir, sites=sites)
         return cls(catalog, value_sets, mappings, ZoneInfo(timezone))
 
     def screen(
@@ -65,7 +64,7 @@ class Screener:
         explain: Collection[str] = (),
     ) -> list[Assessment]:
         """One Assessment a trial (None: every trial), in the order asked for, with the criteria `explain` explained."""
-        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
+        chosen = self._chosen(trial_ids)
         normalised, session = self._prepare(record, as_of)
         return [
             assessing.assess(
@@ -82,7 +81,7 @@ class Screener:
 
     def gates_open(self, record: PatientRecord, trial_ids: Sequence[str] | None, as_of: date) -> list[str]:
         """The ids of the trials whose gate is open on what has been gathered so far (Patient and the gate's types)."""
-        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
+        chosen = self._chosen(trial_ids)
         normalised, session = self._prepare(record, as_of)
         return [
             loaded.trial.id
@@ -92,17 +91,15 @@ class Screener:
 
     def wanted(self, trial_ids: Sequence[str] | None = None) -> Wanted:
         """What these trials read, together."""
-        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
-        return reduce(
-            or_, (Wanted(each.needs.all, each.needs.observation_codes) for each in chosen), Wanted()
-        )
+        return together(each.needs.wanted for each in self._chosen(trial_ids))
 
     def wanted_by_gates(self, trial_ids: Sequence[str] | None = None) -> Wanted:
         """What these trials' gates read, together."""
-        chosen = [self.catalog.get(trial_id) for trial_id in trial_ids or self.catalog.loaded]
-        return reduce(
-            or_, (Wanted(each.needs.gate, each.needs.observation_codes) for each in chosen), Wanted()
-        )
+        return together(each.needs.wanted_by_gate for each in self._chosen(trial_ids))
+
+    def _chosen(self, trial_ids: Sequence[str] | None) -> list[LoadedTrial]:
+        """The trials of these ids, in that order; None: every trial."""
+        return [self.catalog.get(each) for each in (self.catalog.loaded if trial_ids is None else trial_ids)]
 
     def _prepare(self, record: PatientRecord, as_of: date) -> tuple[PatientRecord, Session]:
         normalised = normalise(record, self.mappings, timezone=self.timezone, as_of=as_of)
@@ -119,13 +116,17 @@ class Screener:
         return DateTime.from_datetime(datetime(as_of.year, as_of.month, as_of.day, 12, tzinfo=self.timezone))
 
     def _stamp(self, loaded: LoadedTrial) -> dict[str, str]:
-        """What an assessment rests on; `parameters` only where the site set some otherwise than the trial."""
+        """What an assessment rests on; `parameters` only where the site set some otherwise than the trial,
+        `conceptMaps` only where it has some of its own.
+        """
         changed = loaded.parameters.changed
+        own_maps = self.mappings.concept_maps.site_sha256
         set_here = ", ".join(f"{name} = {value}" for name, value in changed.items())
         return {
             "cql": f"sha256:{loaded.cql_sha256}",
             "elm": f"sha256:{loaded.library.elm_sha256}",
             "valueSets": f"sha256:{self.value_sets.sha256}",
+            **({"conceptMaps": f"sha256:{own_maps}"} if own_maps else {}),
             "engine": f"cds-service {__version__}",
             **({"parameters": set_here} if changed else {}),
         }

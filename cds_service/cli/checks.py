@@ -25,6 +25,7 @@ from cds_service.settings import Settings
 from cds_service.storage import Pseudonyms, sqlite_file
 from cds_service.storage.engine import open_engine
 from cds_service.storage.schema import ABOUT, VERSION
+from cds_service.terminology.concept_maps import read_site_maps
 
 _DATABASE_SECONDS: Final = 5.0
 
@@ -78,7 +79,11 @@ def site_checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
 
 
 def trial_checks(settings: Settings) -> tuple[list[Check], list[str]]:
-    """Of the trials, the value sets behind them and what the site confirmed; and the ids of the CDS services."""
+    """Of the trials, the value sets behind them, the site's own maps and what it confirmed; and the ids of the CDS
+    services."""
+    maps = list(map_checks(settings.service.concept_maps_dir))
+    if any(check.state is State.failed for check in maps):
+        return maps, [ALL_TRIALS]  # the trials can't be loaded without
     try:
         with settings.located():
             screener = load_screener(settings)
@@ -89,6 +94,7 @@ def trial_checks(settings: Settings) -> tuple[list[Check], list[str]]:
     checks = [
         ok("trials", ", ".join(f"{trial.id} {trial.version}" for trial in trials.values())),
         ok("value sets", f"{len(screener.value_sets.names)}, all that the trials name among them"),
+        *maps,
     ]
     checks += [
         warning(
@@ -100,6 +106,28 @@ def trial_checks(settings: Settings) -> tuple[list[Check], list[str]]:
         if trial.registry.recruiting_confirmed is None
     ]
     return checks, service_ids(trials)
+
+
+def map_checks(folder: Path | None) -> Iterator[Check]:
+    """Of the site's own ConceptMaps: every mistake in them, otherwise what each file maps."""
+    subject, remedy = "concept maps", "correct it; docs/running.md says what each map leads from and to"
+    if folder is None:
+        return
+    try:
+        maps = read_site_maps(folder)
+    except AuthoringError as error:
+        yield failed(subject, str(error), "name a folder that exists under service.concept_maps_dir")
+        return
+    if maps.mistakes:
+        yield from (failed(subject, mistake, remedy) for mistake in maps.mistakes)
+    elif not maps.files:
+        yield warning(subject, f"{folder} has no ConceptMap", "put JSON files in it, one ConceptMap each")
+    else:
+        for file in maps.files:
+            used = sum(bool(entry.targets) for entry in file.entries)
+            idle = len(file.entries) - used
+            note = f", {idle} more lead nowhere that may be followed" if idle else ""
+            yield ok(subject, f"{file.name}: {file.id}, {used} {'code' if used == 1 else 'codes'}{note}")
 
 
 def address_check(settings: Settings) -> Check:

@@ -13,9 +13,9 @@ from typing import Final
 from cds_service.cli.checks import Check, State, failed, ok, warning
 from cds_service.errors import CdsServiceError
 from cds_service.records.addresses import ANYWHERE
-from cds_service.records.connections import resolve
 from cds_service.records.fhir_transport import Deadline, FetchFailure, Transport
 from cds_service.records.json_body import read_json
+from cds_service.records.lookups import resolve
 from cds_service.records.origins import AllowedServer, parse_url, secure
 
 ANSWER_SECONDS: Final = 5.0

@@ -21,6 +21,7 @@ from cds_service.eligibility.trial import Trial, read_trial
 from cds_service.elm import Library, LibrarySet, Terminology
 from cds_service.elm.reading import read_unit
 from cds_service.errors import AuthoringError, ConfigurationError, NotFoundError
+from cds_service.records.mappings import Mappings
 
 _SHARED: Final = "common"
 
@@ -83,17 +84,18 @@ def trial_folders(trials_dir: Path | None = None) -> Iterator[Traversable]:
 
 def load_catalog(
     terminology: Terminology,
+    mappings: Mappings,
     *,
     trials_dir: Path | None = None,
     sites: Mapping[str, SiteTrial] | None = None,
 ) -> Catalog:
-    """Read and compile every trial. `sites`: by trial id, what the site sets."""
+    """Read and compile every trial. `mappings`: of records; `sites`: what the site sets, by trial."""
     sites = sites or {}
     libraries = LibrarySet(terminology)  # trials share the libraries that they have in common
     loaded: dict[str, LoadedTrial] = {}
     for folder in trial_folders(trials_dir):
         try:
-            entry = _load(folder, libraries, sites, terminology)
+            entry = _load(folder, libraries, sites, terminology, mappings)
         except AuthoringError as error:
             raise _told(folder, error) from None
         if entry.trial.id in loaded:
@@ -107,7 +109,11 @@ def load_catalog(
 
 
 def _load(
-    folder: Traversable, libraries: LibrarySet, sites: Mapping[str, SiteTrial], terminology: Terminology
+    folder: Traversable,
+    libraries: LibrarySet,
+    sites: Mapping[str, SiteTrial],
+    terminology: Terminology,
+    mappings: Mappings,
 ) -> LoadedTrial:
     trial = read_trial(folder / "trial.toml")
     shared = files("cds_service") / "trials"
@@ -134,7 +140,7 @@ def _load(
     trial = trial.configured(
         recruiting_confirmed=site.recruiting_confirmed, contact=site.contact, parameters=parameters.in_force
     )
-    needs = derive_needs(trial, library, terminology)
+    needs = derive_needs(trial, library, terminology, mappings)
     return LoadedTrial(trial, library, _cql_hash(folder, shared / _SHARED), needs, parameters)
 
 

@@ -112,7 +112,8 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial package. `parameters`: the CQL parameters that a site may set, as `trial.toml` has them, with the
+    """One trial package. `gate_types`: the resource types that are asked for on every chart; none = all that the gate's
+    define reads. `parameters`: the CQL parameters that a site may set, as `trial.toml` has them, with the
     rules that their values keep to (clinical-spec §8).
     """
 
@@ -183,7 +184,7 @@ def read_trial(source: Traversable) -> Trial:
         description=table.text("description"),
         library=table.text("library"),
         gate=gate.text("criterion"),
-        gate_types=gate.texts("resources"),
+        gate_types=gate.texts("resources", required=False),
         registry=Registry(
             status=registry.text("status"),
             last_verified=registry.text("last_verified"),

@@ -209,7 +209,7 @@ def fetch_jwk_set(url: str, *, ca_file: Path | None = None) -> Fetched:
     """
     until = time.monotonic() + FETCH_SECONDS
 
-    def check_time() -> None:
+    def check_time(_length: int) -> None:
         if time.monotonic() > until:
             raise TimeoutError
 

@@ -53,6 +53,18 @@ class Meter(Protocol):
     def not_got(self, resource_type: str, state: str, reason: str | None) -> None:
         """A resource type could not be had whole."""
 
+    def fetched(self, resource_type: str, seconds: float, state: str | None, reason: str | None) -> None:
+        """A request to a FHIR server ended, with its retries; `state`, `reason`: of its failure, None without one."""
+
+    def retried(self) -> None:
+        """A request to a FHIR server is made again."""
+
+    def turned_away(self) -> None:
+        """A call asks its FHIR server nothing, for it did not answer the calls before."""
+
+    def breaker(self, change: str, now_open: int) -> None:
+        """The breaker of a FHIR server was opened or closed; so many are open in this process."""
+
     def audited(self, result: str) -> None:
         """What became of an audit event: written, lost, delivered, delayed or rejected."""
 
@@ -83,6 +95,14 @@ class Unmetered:
     def resting(self, trial: str, reason: str) -> None: ...
 
     def not_got(self, resource_type: str, state: str, reason: str | None) -> None: ...
+
+    def fetched(self, resource_type: str, seconds: float, state: str | None, reason: str | None) -> None: ...
+
+    def retried(self) -> None: ...
+
+    def turned_away(self) -> None: ...
+
+    def breaker(self, change: str, now_open: int) -> None: ...
 
     def audited(self, result: str) -> None: ...
 

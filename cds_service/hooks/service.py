@@ -175,6 +175,7 @@ class Service:
                 hook.scope,
                 self.by_code,
                 server.reach,
+                caller.client.name if caller.client else None,
             )
         return Acquisition(
             hook.patient_id,

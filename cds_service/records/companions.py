@@ -16,7 +16,7 @@ from typing import Any, Final
 from cds_service.records import scopes
 from cds_service.records.fhir_search import side_by_side
 from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
-from cds_service.records.prefetch import Obtained
+from cds_service.records.obtained import Obtained
 from cds_service.records.record import COMPLETE, FAILED, REFUSED, TRUNCATED
 from cds_service.records.references import References
 from cds_service.records.searchset import read_page, worse

@@ -9,6 +9,7 @@ OSError or one of `urllib3`, for the transport to translate.
 from __future__ import annotations
 
 import io
+import queue
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -21,36 +22,31 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from cds_service.errors import CdsServiceError
 from cds_service.records.addresses import Reach
+from cds_service.records.lookups import Endpoint, Lookups
 
-# A family, and the address as `socket.connect` takes it: (host, port), for IPv6 with flow and scope.
-Endpoint = tuple[socket.AddressFamily, tuple[Any, ...]]
-Resolve = Callable[[str, int], Sequence[Endpoint]]
+Find = Callable[[str, int, float], Sequence[Endpoint]]
 # More addresses of one name than this are not tried.
 _MOST_ADDRESSES: Final = 8
 _CHUNK: Final = 1 << 16
+# Seconds; firewalls and load balancers that forget a connection do so after a minute or more.
+LONGEST_REST: Final = 30.0
 
 
 class AddressNotAllowed(CdsServiceError):  # noqa: N818  (a decision, not a failure)
     """A server's name leads to no address that may be connected to."""
 
 
-def resolve(host: str, port: int) -> Sequence[Endpoint]:
-    """The endpoints of a name, as this machine resolves it. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, endpoint) for family, _, _, _, endpoint in found]
-
-
-def dial(host: str, port: int, seconds: float, reach: Reach, resolve: Resolve) -> socket.socket:
+def dial(host: str, port: int, seconds: float, reach: Reach, find: Find) -> socket.socket:
     """A socket connected to the first address of `host` that may be reached and answers, within `seconds`.
 
     Raises AddressNotAllowed, OSError.
     """
     end = time.monotonic() + seconds
-    found = resolve(host, port)
+    found = find(host, port, seconds)
     allowed = [endpoint for endpoint in found if reach.allows(str(endpoint[1][0]))][:_MOST_ADDRESSES]
     if found and not allowed:
         raise AddressNotAllowed("address not allowed")
@@ -80,15 +76,16 @@ def _connected(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds:
 
 
 def session(
-    reach: Reach, *, pool: int = 1, ca_file: Path | None = None, resolve: Resolve = resolve
+    reach: Reach, *, pool: int = 1, ca_file: Path | None = None, find: Find | None = None
 ) -> requests.Session:
     """A session whose connections go to addresses within `reach` only, with a pool of its own.
 
-    It follows no redirect and keeps no cookie. `ca_file`: the authorities that may sign certificates; None = the
-    public ones.
+    It follows no redirect and keeps no cookie. `pool`: the connections of a server kept for later requests. `ca_file`:
+    the authorities that may sign certificates; None = the public ones. `find`: how names are looked up.
     """
     made = _OneAnswer()
-    adapter = _Adapter(_pools(lambda host, port, seconds: dial(host, port, seconds, reach, resolve)), pool)
+    find = find or Lookups().find
+    adapter = _Adapter(_pools(lambda host, port, seconds: dial(host, port, seconds, reach, find)), pool)
     made.mount("http://", adapter)
     made.mount("https://", adapter)
     made.verify = str(ca_file) if ca_file else True
@@ -98,16 +95,16 @@ def session(
     return made
 
 
-def read_body(answer: requests.Response, most: int, check_time: Callable[[], object]) -> bytes | None:
-    """The decoded body, None where it has more bytes than `most`. It is read piece by piece, with `check_time()` after
-    each, so that neither a slow nor an endless one gets past the bounds. Raises what `check_time` and urllib3 raise.
+def read_body(answer: requests.Response, most: int, check: Callable[[int], object]) -> bytes | None:
+    """The decoded body, None where it has more bytes than `most`. It is read piece by piece, with `check(length)` after
+    each, so that neither a slow nor an endless one gets past the bounds. Raises what `check` and urllib3 raise.
     """
     body = bytearray()
     while piece := answer.raw.read1(_CHUNK, decode_content=True):
         body += piece
         if len(body) > most:
             return None
-        check_time()
+        check(len(piece))
     return bytes(body)
 
 
@@ -124,6 +121,31 @@ class _Adapter(HTTPAdapter):
     def __init__(self, pools: dict[str, type[HTTPConnectionPool]], size: int) -> None:
         super().__init__(pool_connections=size, pool_maxsize=size)
         self.poolmanager.pool_classes_by_scheme = pools
+
+
+class _Rested(HTTPConnectionPool):
+    """A pool that reuses no connection that has rested for long: something on the way may have dropped it, and the
+    request would wait for an answer in vain. One too many is closed without a word in a log.
+    """
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.rested_since = time.monotonic()
+        try:
+            if self.pool is not None:
+                self.pool.put(conn, block=False)
+                return
+        except queue.Full:
+            pass
+        if conn is not None:
+            conn.close()
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        conn = super()._get_conn(timeout)
+        since = getattr(conn, "rested_since", None)
+        if since is not None and time.monotonic() - since > LONGEST_REST:
+            conn.close()
+        return conn
 
 
 Dial = Callable[[str, int, float], socket.socket]
@@ -144,10 +166,10 @@ def _pools(dial: Dial) -> dict[str, type[HTTPConnectionPool]]:
         def _new_conn(self) -> socket.socket:
             return _dialled(self, dial)
 
-    class PlainPool(HTTPConnectionPool):
+    class PlainPool(_Rested, HTTPConnectionPool):
         ConnectionCls = Plain
 
-    class SecurePool(HTTPSConnectionPool):
+    class SecurePool(_Rested, HTTPSConnectionPool):
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
@@ -162,6 +184,8 @@ def _dialled(connection: HTTPConnection, dial: Dial) -> socket.socket:
         return dial(connection.host.strip("[]"), connection.port, float(seconds))
     except TimeoutError:
         raise ConnectTimeoutError(connection, "no address answered in time") from None
+    except OSError:
+        raise NewConnectionError(connection, "no address answered") from None
 
 
 class _TimedResponse(HTTPResponse):
@@ -174,6 +198,12 @@ class _TimedResponse(HTTPResponse):
         seconds = sock.gettimeout()
         if seconds is not None and isinstance(self.fp, io.BufferedReader):
             self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach(), time.monotonic() + seconds))
+
+    def begin(self) -> None:
+        super().begin()
+        # What of the headers could not be parsed is not read; urllib3 would log it, with the address asked for.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
 
 
 class _TimedReader(io.RawIOBase):

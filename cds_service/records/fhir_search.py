@@ -6,35 +6,42 @@ truncated, with its reason. `side_by_side` turns every failure into an Obtained,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
+from cds_service.records import scopes
 from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
-from cds_service.records.origins import on_server
-from cds_service.records.prefetch import Obtained, own_resources
-from cds_service.records.record import COMPLETE, FAILED, TRUNCATED
-from cds_service.records.searchset import names_other_patient, read_page, unique_count, worse
+from cds_service.records.obtained import Obtained, combined
+from cds_service.records.paging import all_pages
+from cds_service.records.patient_search import by_patient
+from cds_service.records.record import COMPLETE, FAILED
+from cds_service.records.searchset import names_other_patient, read_page
 from cds_service.records.source import Source
 
-# clinical-spec §2.1; without these a reference to a medication, device or study could not be read.
-_INCLUDES: Final[Mapping[str, str]] = MappingProxyType(
+# Search parameter and type of what is included (clinical-spec §2.1), so that most references need no further request.
+_INCLUDES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "MedicationRequest": "medication",
-        "MedicationStatement": "medication",
-        "MedicationAdministration": "medication",
-        "MedicationDispense": "medication",
-        "DeviceUseStatement": "device",
-        "ResearchSubject": "study",
+        "MedicationRequest": ("medication", "Medication"),
+        "MedicationStatement": ("medication", "Medication"),
+        "MedicationAdministration": ("medication", "Medication"),
+        "MedicationDispense": ("medication", "Medication"),
+        "DeviceUseStatement": ("device", "Device"),
+        "ResearchSubject": ("study", "ResearchStudy"),
     }
 )
-_INCLUDED_TYPES: Final = frozenset({"Medication", "Device", "ResearchStudy"})
 _CATEGORIES: Final = ("laboratory", "survey", "exam", "procedure", "social-history", "vital-signs")
 _CODES_A_SEARCH: Final = 50
+# Some servers and what stands before them refuse URLs from 2,048 characters on; the rest of the URL needs its share.
+_CODES_LENGTH: Final = 1_500
 # Answers of servers that do not support a search as it was asked, or a resource type at all.
 _UNSUPPORTED: Final = frozenset({400, 403, 404, 405, 410, 413, 414, 422, 501})
+# Answers to a search that names more codes than a server takes.
+_TOO_MANY_CODES: Final = frozenset({400, 413, 414, 422})
+_SPECIAL: Final = re.compile(r"[\\$,|]")
 
 
 def side_by_side(
@@ -85,27 +92,40 @@ def search_type(
     """All resources of a type: by patient, asked more plainly where the server objects, Observations by `codes`."""
     if resource_type == "Observation" and source.by_code and codes:
         return _by_code(client, source, patient_id, deadline, codes)
-    count = source.transport.bounds.page_size
-    plain: dict[str, Any] = {"patient": patient_id}
-    attempts: list[dict[str, Any]] = [{**plain, "_count": count}, plain]
-    if include := _INCLUDES.get(resource_type):
-        attempts.insert(0, {**plain, "_count": count, "_include": f"{resource_type}:{include}"})
-    if resource_type == "ResearchSubject":
-        attempts.append({"individual": f"Patient/{patient_id}"})
     failure: FetchFailure | None = None
-    for params in attempts:
+    partly: Obtained | None = None
+    for params in _from_rich_to_plain(source, resource_type, patient_id):
         try:
-            return _search(client, source, resource_type, params, patient_id)
+            found = _search(client, source, resource_type, params, patient_id)
         except FetchFailure as refused:
             if refused.status not in _UNSUPPORTED:
                 raise
             failure = failure or refused
-            if refused.status in (403, 404, 410):
+            if refused.status in (404, 410) or (refused.status == 403 and "_include" not in params):
                 break
+            continue
+        if found.reason != "OperationOutcome" or "_include" not in params:
+            return found if partly is None or found.state == COMPLETE else combined(partly, found)
+        partly = found  # what the server objects to may be the include
+    if partly is not None:
+        return partly
     if resource_type == "Observation" and codes:
         return _by_code(client, source, patient_id, deadline, codes)
     assert failure is not None  # noqa: S101  (the loop returns or fails)
     raise failure
+
+
+def _from_rich_to_plain(source: Source, resource_type: str, patient_id: str) -> Iterator[dict[str, Any]]:
+    """The parameters to search a type with, each to be tried where the server does not support those before it."""
+    plain: dict[str, Any] = {**by_patient(resource_type, patient_id)}
+    counted = {**plain, "_count": source.transport.bounds.page_size}
+    parameter, included = _INCLUDES.get(resource_type, ("", ""))
+    if parameter and not scopes.lacks(source.scope, included):
+        yield {**counted, "_include": f"{resource_type}:{parameter}"}
+    yield counted
+    yield plain
+    if resource_type == "ResearchSubject":
+        yield {"individual": f"Patient/{patient_id}"}
 
 
 def _by_code(
@@ -114,74 +134,63 @@ def _by_code(
     """Observations by code without system, in chunks, and by category (clinical-spec §2.1); all of it must
     succeed.
     """
-    plain = {"patient": patient_id, "_count": source.transport.bounds.page_size}
-    searches = [
-        {**plain, "code": ",".join(codes[start : start + _CODES_A_SEARCH])}
-        for start in range(0, len(codes), _CODES_A_SEARCH)
-    ]
-    searches += [{**plain, "category": category} for category in _CATEGORIES]
-    jobs = {str(n): _search_job(client, source, params, patient_id) for n, params in enumerate(searches)}
-    found = side_by_side(jobs, deadline, source.transport.bounds.parallel)
-    state: tuple[str, str | None] = (COMPLETE, None)
-    resources: dict[str, dict[str, Any]] = {}
-    for part in found.values():
-        state = worse(state, (part.state, part.reason))
-        for number, resource in enumerate(part.resources):
-            resources.setdefault(str(resource.get("id", f"{id(part)}-{number}")), resource)
-    return Obtained(
-        tuple(resources.values()),
-        (),
-        *state,
-        max((part.dropped for part in found.values()), default=0),
-        any(part.hint for part in found.values()),
-    )
+    jobs = {
+        f"codes {number}": _code_job(client, source, chunk, patient_id)
+        for number, chunk in enumerate(code_chunks(codes))
+    }
+    jobs |= {
+        category: _observation_job(client, source, {"category": category}, patient_id)
+        for category in _CATEGORIES
+    }
+    return combined(*side_by_side(jobs, deadline, source.transport.bounds.parallel).values())
 
 
-def _search_job(
+def code_chunks(codes: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Codes as values of one search parameter, escaped, in groups that a URL can hold."""
+    chunk: list[str] = []
+    length = 0
+    for code in codes:
+        value = _SPECIAL.sub(lambda special: f"\\{special[0]}", code)
+        size = len(quote(value, safe="")) + 1
+        if chunk and (len(chunk) == _CODES_A_SEARCH or length + size > _CODES_LENGTH):
+            yield tuple(chunk)
+            chunk, length = [], 0
+        chunk.append(value)
+        length += size
+    if chunk:
+        yield tuple(chunk)
+
+
+def _code_job(
+    client: PooledClient, source: Source, values: Sequence[str], patient_id: str
+) -> Callable[[], Obtained]:
+    """A search by these codes, by half of them at a time where the server does not take as many."""
+
+    def job() -> Obtained:
+        try:
+            return _observation_job(client, source, {"code": ",".join(values)}, patient_id)()
+        except FetchFailure as refused:
+            if refused.status not in _TOO_MANY_CODES or len(values) == 1:
+                raise
+        half = len(values) // 2
+        return combined(
+            *(_code_job(client, source, part, patient_id)() for part in (values[:half], values[half:]))
+        )
+
+    return job
+
+
+def _observation_job(
     client: PooledClient, source: Source, params: dict[str, Any], patient_id: str
 ) -> Callable[[], Obtained]:
-    return lambda: _search(client, source, "Observation", params, patient_id)
+    counted = {"patient": patient_id, "_count": source.transport.bounds.page_size, **params}
+    return lambda: _search(client, source, "Observation", counted, patient_id)
 
 
 def _search(
     client: PooledClient, source: Source, resource_type: str, params: dict[str, Any], patient_id: str
 ) -> Obtained:
-    """One search with all its pages. A failure on the first page raises; on a later one the result is
-    truncated.
-    """
-    bounds = source.transport.bounds
+    """One search with all its pages. A failure on the first page raises."""
     query = client.resources(resource_type).search(**params).params
-    answer = client.execute(resource_type, method="get", params=query)
-    matches: list[dict[str, Any]] = []
-    included: list[dict[str, Any]] = []
-    state: tuple[str, str | None] = (COMPLETE, None)
-    hint, total, seen = False, None, set[str]()
-    for _ in range(bounds.pages):
-        page = read_page(answer, resource_type, _INCLUDED_TYPES)
-        matches += page.resources
-        included += page.included
-        hint |= page.hint
-        total = page.total if page.total is not None else total
-        state = worse(state, (page.state, page.reason))
-        if page.next is None:
-            break
-        if len(matches) + len(included) > bounds.resources:
-            state = worse(state, (TRUNCATED, "more resources than are read"))
-            break
-        link = on_server(source.base_url, page.next) if page.next else None
-        if link is None or link in seen:
-            why = "paging link to another server" if link is None else "paging loop"
-            state = worse(state, (TRUNCATED, why))
-            break
-        seen.add(link)
-        try:
-            answer = client.execute(link, method="get")
-        except FetchFailure as failure:
-            state = worse(state, (TRUNCATED, f"a later page failed: {failure.reason}"))
-            break
-    else:
-        state = worse(state, (TRUNCATED, "more pages than are read"))
-    found = tuple(matches)
-    if total is not None and total > unique_count(found):
-        state = worse(state, (TRUNCATED, "total above the entries"))
-    return own_resources(found, tuple(included), *state, patient_id, hint=hint)
+    first = read_page(client.execute(resource_type, method="get", params=query), resource_type)
+    return all_pages(first, resource_type, patient_id, client, source.transport.bounds)

@@ -8,17 +8,22 @@ that can't be had raises UnobtainableError; anything else unobtainable is only r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from cds_service.errors import UnobtainableError
 from cds_service.records import scopes
 from cds_service.records.addresses import ANYWHERE
 from cds_service.records.bundle import read_bundle
-from cds_service.records.capability import offers
+from cds_service.records.capability import UNSTATED, Question, answered_with_error, listed
+from cds_service.records.companions import complete, lacking
 from cds_service.records.fhir_search import read_patient, search_type, side_by_side
-from cds_service.records.fhir_transport import Deadline, Transport
-from cds_service.records.prefetch import UNSEARCHED, Obtained, Prefetched
+from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient, Transport
+from cds_service.records.obtained import Obtained, Resource, beside, combined, with_more
+from cds_service.records.paging import all_pages
+from cds_service.records.prefetch import UNSEARCHED, Prefetched
 from cds_service.records.record import (
     COMPLETE,
     FAILED,
@@ -29,9 +34,16 @@ from cds_service.records.record import (
     Acquired,
     PatientRecord,
 )
-from cds_service.records.searchset import worse
+from cds_service.records.references import References
+from cds_service.records.searchset import Page, worse
 from cds_service.records.source import Source
 from cds_service.records.wanted import Wanted
+
+# How long a CapabilityStatement is waited for once all searches are done, where it only tells "none" from
+# "not offered"; where it explains an error, the share of the time left.
+_PATIENCE_SECONDS: Final = 0.5
+_PATIENCE_SHARE: Final = 0.5
+_NO_SERVER: Final = "not in prefetch, and no fhirServer to ask"
 
 
 class Acquisition:
@@ -47,45 +59,59 @@ class Acquisition:
         unavailable: Collection[str] = (),
     ) -> None:
         self.patient_id = patient_id
-        self.requests = 0
         self._deadline = deadline
         self._source = source
         self._prefetched = prefetched or Prefetched()
         self._unavailable = frozenset(unavailable)
         self._got: dict[str, Obtained] = {}
-        self._offers: dict[str, bool] = {}
+        self._companions: dict[str, Obtained] = {}
+        self._referred: set[tuple[str, str]] = set()
+        self._client: PooledClient | None = None
+        self._question = (
+            Question(source.transport.offers, (source.base_url, source.reach)) if source is not None else None
+        )
 
     def gather(self, wanted: Wanted) -> None:
         """Gets what of this is not got yet. Raises UnobtainableError when the Patient can't be had."""
-        lacking = [t for t in sorted(wanted.types | {"Patient"}) if t not in self._got]
-        jobs: dict[str, Callable[[], Obtained]] = {}
-        for resource_type in lacking:
+        before = bool(self._got)
+        asked = []
+        for resource_type in sorted(wanted.types | {"Patient"}):
+            if resource_type in self._got:
+                continue
             known = self._without_asking(resource_type)
             if known is not None:
                 self._got[resource_type] = known
             else:
-                jobs[resource_type] = self._job(resource_type, wanted.observation_codes)
-        self._got.update(side_by_side(jobs, self._deadline, self._parallel()))
-        self._learn_offers(jobs)
-        for resource_type in jobs:
-            self._got[resource_type] = self._judged(resource_type, self._got[resource_type])
+                asked.append(resource_type)
+        # Of a patient whose gate stays shut nothing more is asked than the gate needs.
+        found = self._fetched(asked, wanted.observation_codes, ask_offers=before)
+        self._got.update(found)
         patient = self._got["Patient"]
         if not patient.resources:
             raise UnobtainableError(
                 f"The Patient could not be obtained ({patient.reason or 'none is known'})."
             )
+        companions = self._referred_to()
+        offered = self._offered((*found.values(), *companions.values()))
+        for resource_type, got in found.items():
+            self._got[resource_type] = self._judged(resource_type, got, offered)
+        for resource_type, got in companions.items():
+            before_it = self._companions.get(resource_type, Obtained())
+            self._companions[resource_type] = combined(before_it, listed(resource_type, got, offered))
 
     def record(self) -> PatientRecord:
         """What has been gathered so far, as a record of this patient with the account of every type."""
-        resources = [r for got in self._got.values() for r in (*got.resources, *got.included)]
         bundle = {
             "resourceType": "Bundle",
             "type": "collection",
-            "entry": [{"resource": resource} for resource in resources],
+            "entry": [
+                {"fullUrl": url, "resource": resource} if url else {"resource": resource}
+                for url, resource in self._named()
+            ],
         }
-        record = read_bundle(bundle, patient_id=self.patient_id)
+        record = read_bundle(bundle, patient_id=self.patient_id, servers=self._servers())
         account = {}
-        for kind, got in self._got.items():
+        for kind, got in self._all().items():
             read = record.state(kind)
             state, reason = worse((got.state, got.reason), (read.state, read.reason))
             account[kind] = Acquired(state, len(record.of_type(kind)), reason)
@@ -93,80 +119,152 @@ class Acquisition:
             account=account, default=Acquired(PENDING), warnings=(*self._warnings(), *record.warnings)
         )
 
-    def state(self, resource_type: str) -> str:
-        """How a type stands: pending until gathered."""
-        got = self._got.get(resource_type)
-        return got.state if got is not None else PENDING
-
-    def account(self) -> dict[str, str]:
-        """Type → state of everything gathered; for the log."""
-        return {kind: got.state for kind, got in self._got.items()}
-
     def shortfalls(self) -> dict[str, tuple[str, str | None]]:
         """Type → state and reason of what was gathered and is not complete; for the metrics."""
-        return {kind: (got.state, got.reason) for kind, got in self._got.items() if got.state != COMPLETE}
+        return {kind: (got.state, got.reason) for kind, got in self._all().items() if got.state != COMPLETE}
+
+    def _all(self) -> dict[str, Obtained]:
+        """Type → what was gathered of it, by searches and by references together."""
+        referred = {
+            kind: combined(self._got.get(kind, Obtained()), got) for kind, got in self._companions.items()
+        }
+        return {**self._got, **referred}
 
     def _without_asking(self, resource_type: str) -> Obtained | None:
         """What is known of a type before the server is asked, or None when it must be asked."""
-        if resource_type in self._unavailable:
-            return Obtained(state=NOT_OFFERED, reason="not offered at this site")
         given = self._prefetched.by_type.get(resource_type)
+        if resource_type in self._unavailable:
+            if given is not None and given.resources:
+                return given
+            return Obtained(state=NOT_OFFERED, reason="not offered at this site")
         if given is not None and given.state == COMPLETE and (resource_type != "Patient" or given.resources):
             return given
         if resource_type in UNSEARCHED:
-            return Obtained()
+            return replace(given, state=COMPLETE, reason=None) if given is not None else Obtained()
         if self._source is None:
-            return given or Obtained(state=FAILED, reason="not in prefetch, and no fhirServer to ask")
+            return given or Obtained(state=FAILED, reason=_NO_SERVER)
         if scopes.lacks(self._source.scope, resource_type):
-            return _with_rest(given, REFUSED, "scope not granted")
+            refused = Obtained(state=REFUSED, reason="scope not granted")
+            return refused if given is None else beside(given, refused)
         return None
 
-    def _job(self, resource_type: str, codes: tuple[str, ...]) -> Callable[[], Obtained]:
+    def _fetched(
+        self, resource_types: Collection[str], codes: tuple[str, ...], *, ask_offers: bool
+    ) -> dict[str, Obtained]:
+        """What the server gives of these types, each with its failure."""
         source = self._source
-        assert source is not None  # noqa: S101  (only asked for with a server)
+        if source is None or not resource_types:
+            return {}
+        client = self._admitted(source)
+        if isinstance(client, Obtained):
+            return dict.fromkeys(resource_types, client)
+        if ask_offers:
+            self._ask_offers(client)
+        jobs = {kind: self._job(client, source, kind, codes) for kind in resource_types}
+        return side_by_side(jobs, self._deadline, source.transport.bounds.parallel)
 
+    def _admitted(self, source: Source) -> PooledClient | Obtained:
+        """The call's client, or what becomes of everything that it should ask for."""
+        if self._client is None:
+            try:
+                self._client = source.client(self._deadline)
+            except FetchFailure as failure:
+                return Obtained(state=failure.state, reason=failure.reason)
+        return self._client
+
+    def _referred_to(self) -> dict[str, Obtained]:
+        """What the resources refer to and came without, each asked for once."""
+        by_type: dict[str, list[Resource]] = {}
+        for _, resource in self._named():
+            by_type.setdefault(str(resource.get("resourceType")), []).append(resource)
+        patient = f"Patient/{self.patient_id}"
+        found = lacking(by_type, References.of(self._named(), self._servers(), patient=patient))
+        new = {
+            kind: frozenset(one for one in ids if (kind, one) not in self._referred)
+            for kind, ids in found.items()
+            if kind not in self._unavailable
+        }
+        new = {kind: ids for kind, ids in new.items() if ids}
+        self._referred.update((kind, one) for kind, ids in new.items() for one in ids)
+        if not new or self._source is None:
+            return dict.fromkeys(new, Obtained(state=FAILED, reason=_NO_SERVER))
+        client = self._admitted(self._source)
+        if isinstance(client, Obtained):
+            return dict.fromkeys(new, client)
+        parallel = self._source.transport.bounds.parallel
+        return complete(client, new, self._deadline, scope=self._source.scope, parallel=parallel)
+
+    def _servers(self) -> tuple[str, ...]:
+        return (self._source.base_url,) if self._source is not None else ()
+
+    def _job(
+        self, client: PooledClient, source: Source, resource_type: str, codes: tuple[str, ...]
+    ) -> Callable[[], Obtained]:
         def job() -> Obtained:
-            client = source.client(self._deadline)
             if resource_type == "Patient":
                 return read_patient(client, self.patient_id)
-            return search_type(client, source, resource_type, self.patient_id, self._deadline, codes)
+            searching = client.for_search()
+            begun = self._prefetched.first_pages.get(resource_type)
+            if begun is None:
+                return search_type(searching, source, resource_type, self.patient_id, self._deadline, codes)
+            return self._continued(begun, searching, source, resource_type, codes)
 
         return job
 
-    def _judged(self, resource_type: str, got: Obtained) -> Obtained:
+    def _continued(
+        self,
+        begun: Page,
+        client: PooledClient,
+        source: Source,
+        resource_type: str,
+        codes: tuple[str, ...],
+    ) -> Obtained:
+        """The pages after the one that prefetch brought; where they can't be had, a search of its own."""
+        found = all_pages(begun, resource_type, self.patient_id, client, source.transport.bounds)
+        if found.state == COMPLETE:
+            return found
+        try:
+            anew = search_type(client, source, resource_type, self.patient_id, self._deadline, codes)
+        except FetchFailure as failure:
+            return replace(found, state=failure.state, reason=failure.reason)
+        return with_more(anew, found) if anew.state == COMPLETE else beside(found, anew)
+
+    def _ask_offers(self, client: PooledClient) -> None:
+        if self._question is not None:
+            self._question.ask(lambda: client.execute("metadata", method="get"))
+
+    def _offered(self, found: Collection[Obtained]) -> frozenset[str]:
+        """What the server says that it offers, as far as that matters for what it answered."""
+        if self._question is None or self._client is None:
+            return UNSTATED
+        if any(answered_with_error(got) for got in found):
+            self._ask_offers(self._client)
+            return self._question.types(self._deadline.left() * _PATIENCE_SHARE)
+        return self._question.types(min(_PATIENCE_SECONDS, self._deadline.left()))
+
+    def _judged(self, resource_type: str, got: Obtained, offered: frozenset[str]) -> Obtained:
         """A fetched type in the light of the server's CapabilityStatement, the scope, and the prefetch before
         it.
         """
-        source = self._source
-        if source is None:
-            return got
-        if _failed_by_http(got) and not self._offers.get(resource_type, True):
-            return Obtained(state=NOT_OFFERED, reason="not in the server's CapabilityStatement")
-        if got.state == COMPLETE and scopes.narrows(source.scope, resource_type):
-            return Obtained(
-                got.resources, got.included, TRUNCATED, "scope granted for a part only", got.dropped, got.hint
-            )
         given = self._prefetched.by_type.get(resource_type)
-        return (
-            _with_rest(given, got.state, got.reason) if not got.resources and got.state != COMPLETE else got
-        )
+        got = listed(resource_type, got, offered)
+        if got.state == NOT_OFFERED and given is not None and given.resources:
+            return given  # the client knows more than its server
+        if got.state != COMPLETE:
+            return got if given is None else beside(given, got)
+        if given is not None and given.state == TRUNCATED:
+            got = with_more(got, given)
+        if self._source is not None and scopes.narrows(self._source.scope, resource_type):
+            return replace(got, state=TRUNCATED, reason="scope granted for a part only")
+        return got
 
-    def _learn_offers(self, resource_types: Iterable[str]) -> None:
-        """Asks the CapabilityStatement about the types that failed, within the deadline; unknown counts as offered."""
-        source = self._source
-        asked = [t for t in resource_types if _failed_by_http(self._got[t])]
-        if source is None or not asked:
-            return
-
-        def ask() -> Obtained:
-            for resource_type in asked:
-                self._offers[resource_type] = offers(source, resource_type, self._deadline)
-            return Obtained()
-
-        side_by_side({"metadata": ask}, self._deadline, 1)
-
-    def _parallel(self) -> int:
-        return self._source.transport.bounds.parallel if self._source else 1
+    def _named(self) -> list[tuple[str | None, Resource]]:
+        """Everything got, each with its fullUrl."""
+        return [
+            (got.full_urls.get(id(resource)), resource)
+            for got in (*self._got.values(), *self._companions.values())
+            for resource in (*got.resources, *got.included)
+        ]
 
     def _warnings(self) -> list[str]:
         warnings = []
@@ -175,20 +273,6 @@ class Acquisition:
         if hints := sorted(kind for kind, got in self._got.items() if got.hint):
             warnings.append(f"The server says that some data may be withheld: {', '.join(hints)}.")
         return warnings
-
-
-def _failed_by_http(got: Obtained) -> bool:
-    """Whether the server answered that it would not, for another reason than the token."""
-    return (
-        got.state in (FAILED, REFUSED) and (got.reason or "").startswith("HTTP ") and got.reason != "HTTP 401"
-    )
-
-
-def _with_rest(given: Obtained | None, state: str, reason: str | None) -> Obtained:
-    """A failure that still keeps what an incomplete prefetch brought: positive evidence counts even then."""
-    if given is None or not given.resources:
-        return Obtained(state=state, reason=reason, dropped=given.dropped if given else 0)
-    return Obtained(given.resources, given.included, state, reason, given.dropped, given.hint)
 
 
 def acquire(

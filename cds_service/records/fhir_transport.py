@@ -7,155 +7,138 @@ URL, id, token or body; nothing of `requests`, `urllib3` or `fhirpy` gets out.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 from fhirpy import SyncFHIRClient
-from urllib3.exceptions import HTTPError
-from urllib3.exceptions import TimeoutError as PoolTimeout
 
-from cds_service.errors import CdsServiceError, InputError
+from cds_service.errors import InputError
 from cds_service.records.addresses import PUBLIC, Reach
-from cds_service.records.connections import AddressNotAllowed, Resolve, read_body, resolve, session
+from cds_service.records.breaker import Breakers
+from cds_service.records.capability import Offers
+from cds_service.records.connections import session
+from cds_service.records.fetch_answer import Request, ask
+from cds_service.records.fetch_bounds import MORE_DATA, Allowance, Bounds, Deadline, FetchFailure
+from cds_service.records.fetch_call import Call, Unwatched, Watch
 from cds_service.records.json_body import read_json
+from cds_service.records.lookups import Lookups, Resolve, resolve
 from cds_service.records.origins import on_server
-from cds_service.records.record import FAILED, REFUSED
+from cds_service.records.record import REFUSED
+from cds_service.records.retrying import RETRIED, backoff
 
-_BACKOFF_SECONDS: Final = 0.2
+__all__ = ["MORE_DATA", "Bounds", "Deadline", "FetchFailure", "PooledClient", "Transport"]
 
-
-class FetchFailure(CdsServiceError):  # noqa: N818  (an outcome that is recorded, not an error shown)
-    """One request that yielded no data. `state`: failed or refused; `status`: of HTTP, where an answer
-    came.
-    """
-
-    def __init__(self, reason: str, *, state: str = FAILED, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.state = state
-        self.status = status
+_KIND: Final = re.compile(r"[A-Za-z]{1,64}(?=[/?]|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Limits of what one call reads from a FHIR server. Sizes in bytes, per answer; counts per resource
-    type.
-    """
+class _Process:
+    """What one process shares. A fork makes its own: neither connections nor locks may be those of its parent."""
 
-    answer_bytes: int = 50_000_000
-    pages: int = 200
-    resources: int = 50_000
-    page_size: int = 500
-    retries: int = 2
-    parallel: int = 8
-
-
-class Deadline:
-    """The moment until which all requests of one call together may take."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def remaining(self) -> float:
-        """Seconds left; FetchFailure when there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise FetchFailure("timeout")
-        return left
-
-    def left(self) -> float:
-        """Seconds left, 0 when there are none."""
-        return max(0.0, self._end - time.monotonic())
+    def __init__(self, resolve: Resolve, clock: Callable[[], float]) -> None:
+        self.pid = os.getpid()
+        self.breakers = Breakers(clock)
+        self.offers = Offers(clock)
+        self.lookups = Lookups(resolve)
+        self.sessions: dict[Reach, requests.Session] = {}
+        self.making = threading.Lock()
 
 
 class Transport:
     """Pools of connections, shared by all calls of a process. It keeps no cookies, no credentials and no data.
 
-    Each `Reach` has a pool of its own, so that a connection made under one rule never serves under another. `ca_file`:
-    the authorities that may sign the servers' certificates; None = the public ones.
+    Each `Reach` has a pool of its own, so that a connection made under one rule never serves under another. `pool`:
+    connections to a server that are kept. `ca_file`: the authorities that may sign the servers' certificates; None =
+    the public ones. `clock`: by which breakers open and close.
     """
 
     def __init__(
         self,
         *,
-        pool: int = 64,
+        pool: int = 128,
         bounds: Bounds | None = None,
         ca_file: Path | None = None,
         resolve: Resolve = resolve,
+        watch: Watch | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bounds = bounds or Bounds()
-        self.offers: dict[str, tuple[float, frozenset[str]]] = {}
+        self.watch = watch or Unwatched()
         self._pool = pool
         self._ca_file = ca_file
         self._resolve = resolve
-        self._sessions: dict[Reach, requests.Session] = {}
-        self._making = threading.Lock()
+        self._clock = clock
+        self._process = _Process(resolve, clock)
 
     def close(self) -> None:
         """Closes the pooled connections."""
-        with self._making:
-            for made in self._sessions.values():
+        here = self._here()
+        with here.making:
+            for made in here.sessions.values():
                 made.close()
-            self._sessions.clear()
+            here.sessions.clear()
+
+    def call(self, base_url: str, reach: Reach, client: str | None = None) -> Call:
+        """What all requests of one call to a server share. client: the CDS client's configured name."""
+        server = (base_url, reach)
+        return Call(self.bounds, self.watch, breakers=self._here().breakers, server=server, client=client)
+
+    def get(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        reach: Reach = PUBLIC,
+        call: Call | None = None,
+        kind: str = "other",
+    ) -> bytes:
+        """The body of a successful answer from an address within `reach`. Retries 429, 502, 503 and broken connections
+        within the deadline. call: what it shares with other requests; kind: of resource that is asked for.
+        """
+        call = call or Call(self.bounds, self.watch)
+        request = Request(url, headers, kind)
+        for attempt in range(1, self.bounds.retries + 2):
+            with call.turn(deadline):
+                answer = ask(self._session(reach), request, deadline, call, self.bounds)
+            if 200 <= answer.status < 300:
+                return answer.body
+            if answer.status in RETRIED and answer.wait is not None:
+                call.hold(answer.wait, answer.status)
+            if answer.status not in (0, *RETRIED) or attempt > self.bounds.retries:
+                break
+            # A connection of the pool may have broken while it rested: the first time there is nothing to wait for.
+            if answer.status != 0 or attempt > 1:
+                pause = backoff(attempt) if answer.wait is None else answer.wait
+                if pause >= deadline.left():
+                    break
+                time.sleep(pause)
+            self.watch.retried()
+        raise _http_failure(answer.status)
+
+    @property
+    def offers(self) -> Offers:
+        """What the servers said that they offer."""
+        return self._here().offers
+
+    def _here(self) -> _Process:
+        if self._process.pid != os.getpid():
+            self._process = _Process(self._resolve, self._clock)
+        return self._process
 
     def _session(self, reach: Reach) -> requests.Session:
         """The session of a rule. There are as many as the configuration has entries."""
-        with self._making:
-            made = self._sessions.get(reach)
+        here = self._here()
+        with here.making:
+            made = here.sessions.get(reach)
             if made is None:
-                made = session(reach, pool=self._pool, ca_file=self._ca_file, resolve=self._resolve)
-                self._sessions[reach] = made
+                made = session(reach, pool=self._pool, ca_file=self._ca_file, find=here.lookups.find)
+                here.sessions[reach] = made
             return made
-
-    def get(self, url: str, headers: Mapping[str, str], deadline: Deadline, reach: Reach = PUBLIC) -> bytes:
-        """The body of a successful answer from an address within `reach`. Retries 429, 503 and broken connections
-        within the deadline.
-        """
-        attempt = 0
-        while True:
-            try:
-                status, wait, body = self._once(url, headers, deadline, reach)
-            except FetchFailure as failure:
-                if failure.reason != "connection" or attempt >= self.bounds.retries:
-                    raise
-                status, wait, body = 0, None, b""
-            if 200 <= status < 300:
-                return body
-            attempt += 1
-            pause = wait if wait is not None else _BACKOFF_SECONDS * 2 ** (attempt - 1)
-            if status not in (0, 429, 503) or attempt > self.bounds.retries or pause >= deadline.left():
-                raise _http_failure(status)
-            time.sleep(pause)
-
-    def _once(
-        self, url: str, headers: Mapping[str, str], deadline: Deadline, reach: Reach
-    ) -> tuple[int, float | None, bytes]:
-        left = deadline.remaining()
-        try:
-            with self._session(reach).get(
-                url, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False
-            ) as response:
-                if not 200 <= response.status_code < 300:
-                    return response.status_code, _retry_after(response.headers.get("Retry-After")), b""
-                body = read_body(response, self.bounds.answer_bytes, deadline.remaining)
-                if body is None:
-                    raise FetchFailure("answer too large")
-                return response.status_code, None, body
-        except AddressNotAllowed as refusal:
-            raise FetchFailure(str(refusal)) from None
-        except (requests.Timeout, PoolTimeout, TimeoutError):
-            raise FetchFailure("timeout") from None
-        except (requests.RequestException, HTTPError, OSError, ValueError):
-            deadline.remaining()
-            raise FetchFailure("connection") from None
 
 
 def _http_failure(status: int) -> FetchFailure:
@@ -168,24 +151,9 @@ def _http_failure(status: int) -> FetchFailure:
     return FetchFailure(f"HTTP {status}", status=status)
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, a number or an HTTP date; None where it says nothing usable."""
-    if value is None:
-        return None
-    if re.fullmatch(r"\d{1,9}", value.strip()):
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
 class PooledClient(SyncFHIRClient):
     """fhirpy's client with our transport under it: reads only, each within the deadline and on the server's
-    base.
+    base. All requests of a call share `call`.
     """
 
     def __init__(
@@ -195,11 +163,24 @@ class PooledClient(SyncFHIRClient):
         deadline: Deadline,
         token: str | None,
         reach: Reach = PUBLIC,
+        call: Call | None = None,
     ) -> None:
         super().__init__(base_url, authorization=f"Bearer {token}" if token else None)
         self._transport = transport
         self._reach = reach
         self._deadline = deadline
+        self._token = token
+        self._call = call or transport.call(base_url, reach)
+
+    @property
+    def allowance(self) -> Allowance:
+        """What the call may still bring."""
+        return self._call.allowance
+
+    def for_search(self) -> PooledClient:
+        """A client of the same call for one search that begins now, with its pages and retries."""
+        deadline = self._deadline.of_search(self._transport.bounds)
+        return PooledClient(self.url, self._transport, deadline, self._token, self._reach, self._call)
 
     def _do_request(
         self,
@@ -216,16 +197,38 @@ class PooledClient(SyncFHIRClient):
         """
         if method.lower() != "get" or data is not None:
             raise FetchFailure("only reads are allowed")
+        started = time.monotonic()
+        kind = "page"
+        failure = None
+        try:
+            url = self._url(path, params)
+            kind = self._kind(url)
+            headers = {**self._build_request_headers(), **(extra_headers or {})}
+            answer = _parsed(self._transport.get(url, headers, self._deadline, self._reach, self._call, kind))
+        except FetchFailure as failed:
+            failure = failed
+            raise
+        finally:
+            self._transport.watch.fetched(kind, time.monotonic() - started, failure)
+        return (answer, 200) if returning_status else answer
+
+    def _url(self, path: str, params: dict[str, Any] | None) -> str:
         try:
             url = on_server(self.url, self._build_request_url(path, params).removesuffix("?"))
         except ValueError:
             url = None
         if url is None:
             raise FetchFailure("link to another server")
-        headers = {**self._build_request_headers(), **(extra_headers or {})}
-        body = self._transport.get(url, headers, self._deadline, self._reach)
-        try:
-            answer = read_json(body)
-        except InputError:
-            raise FetchFailure("not JSON") from None
-        return (answer, 200) if returning_status else answer
+        return url
+
+    def _kind(self, url: str) -> str:
+        """The resource type that an address of this server names, or `metadata`; `page` where it names none."""
+        found = _KIND.match(url.removeprefix(self.url).removeprefix("/"))
+        return found[0] if found else "page"
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return read_json(body)
+    except InputError:
+        raise FetchFailure("not JSON") from None

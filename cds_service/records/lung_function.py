@@ -26,6 +26,11 @@ from cds_service.records.reference_ranges import Person
 from cds_service.terminology.systems import DERIVATION, DERIVED_OBSERVATIONS, UCUM
 
 Resource = dict[str, Any]
+# What each derived Observation is computed from, as analytes of readings.json.
+INPUTS: Final = {
+    "fvc-percent-reported-volumes": ("fvc-volume", "fvc-predicted-volume"),
+    "fvc-percent-predicted": ("fvc-volume", "body-height", "body-weight"),
+}
 USABLE = frozenset({"final", "amended", "corrected"})
 HEIGHT_DAYS = 730
 WEIGHT_DAYS = 90

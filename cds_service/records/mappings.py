@@ -7,7 +7,8 @@ run time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,23 +20,21 @@ from cds_service.errors import AuthoringError
 from cds_service.records.categories import Categories
 from cds_service.records.equations import Equation, read_equation
 from cds_service.records.qualitative import QualitativeReader
-from cds_service.records.quantities import Units, unit_key
+from cds_service.records.quantities import Units
 from cds_service.records.readings import Readings
 from cds_service.records.text import Lexicon
 from cds_service.terminology.concept_maps import ConceptMaps, Target, load_concept_maps
+from cds_service.terminology.map_rules import EL_ESCORIAL_CATEGORIES
 from cds_service.terminology.systems import (
     CATEGORY_TEXT,
     EL_ESCORIAL_CATEGORY,
-    QUALITATIVE_RESULT,
     RESULT_TEXT,
-    TRIAL_OBSERVATIONS,
-    UCUM,
-    UNIT_TEXT,
 )
-from cds_service.terminology.text import normalise_text
+from cds_service.terminology.text import normalise_text, unit_key
 from cds_service.terminology.value_sets import ValueSets
 
-CATEGORIES = ("definite", "probable", "probable-laboratory-supported", "possible", "suspected", "not-als")
+# How an OID is written as the system of a code.
+_OID = re.compile(r"(?:urn:oid:|oid:)?([0-9]+(?:\.[0-9]+)+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +83,15 @@ def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Ma
             equations.append(equation)
             digest.update(equation.name.encode())
     units = Units(_unit_texts(maps))
-    codes, texts = _results(maps)
-    categories = Categories(_categories(maps))
+    aliases = _aliases(maps)
+    codes, texts = _results(maps, aliases)
+    categories = Categories(_categories(maps, aliases))
     readings = Readings(readings_data, value_sets, units, QualitativeReader(codes, texts, units), categories)
     return Mappings(
         value_sets,
         maps,
-        {
-            source: targets[0].code
-            for (_, source), targets in maps.entries("system-aliases").items()
-            if targets
-        },
-        _local(maps),
+        aliases,
+        _local(maps, aliases),
         units,
         readings,
         categories,
@@ -119,46 +115,71 @@ def _read(name: str, digest: Any) -> Mapping[str, Any]:
     return data
 
 
+def _aliases(maps: ConceptMaps) -> dict[str, str]:
+    """From each other URI of a code system to its own; an alias of an alias leads on."""
+    given = {
+        source: targets[0].code for (_, source), targets in maps.entries("system-aliases").items() if targets
+    }
+    found = {}
+    for source in given:
+        passed, end = {source}, given[source]
+        while end in given and end not in passed:
+            passed.add(end)
+            end = given[end]
+        found[source] = end
+    return found
+
+
+def _spellings(system: str, aliases: Mapping[str, str]) -> Iterator[str]:
+    """A map's source system as resources may name it: by its own URI, an OID with and without its prefix."""
+    yield aliases.get(system, system)
+    if oid := _OID.fullmatch(system):
+        yield from (aliases.get(each, each) for each in (f"urn:oid:{oid[1]}", f"oid:{oid[1]}", oid[1]))
+
+
 def _unit_texts(maps: ConceptMaps) -> dict[str, str]:
     return {
         unit_key(source): targets[0].code
-        for (system, source), targets in maps.entries("units-to-ucum").items()
-        if system == UNIT_TEXT and targets and targets[0].system == UCUM
+        for (_, source), targets in maps.entries("units-to-ucum").items()
+        if targets
     }
 
 
-def _results(maps: ConceptMaps) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
+def _results(
+    maps: ConceptMaps, aliases: Mapping[str, str]
+) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
     codes: dict[tuple[str, str], str] = {}
     texts: dict[str, str] = {}
     for (system, source), targets in maps.entries("qualitative-result").items():
-        result = next((target.code for target in targets if target.system == QUALITATIVE_RESULT), None)
-        if result is None:
+        if not targets:
             continue
         if system == RESULT_TEXT:
-            texts[normalise_text(source)] = result
+            texts[normalise_text(source)] = targets[0].code
         else:
-            codes[system, source] = result
+            codes.update(((spelt, source), targets[0].code) for spelt in _spellings(system, aliases))
     return codes, texts
 
 
-def _categories(maps: ConceptMaps) -> dict[tuple[str, str], str]:
+def _categories(maps: ConceptMaps, aliases: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """El Escorial categories by (system, code); those of texts by ("", normalised text)."""
-    found = {(EL_ESCORIAL_CATEGORY, code): code for code in CATEGORIES}
+    found = {(EL_ESCORIAL_CATEGORY, code): code for code in EL_ESCORIAL_CATEGORIES}
     for (system, source), targets in maps.entries("el-escorial-local").items():
         category = next((target.code for target in targets if target.system == EL_ESCORIAL_CATEGORY), None)
         if category is None:
             continue
-        if category not in CATEGORIES:
-            raise AuthoringError(f"el-escorial-local: {category!r} is no El Escorial category")
-        found[("", normalise_text(source)) if system == CATEGORY_TEXT else (system, source)] = category
+        if system == CATEGORY_TEXT:
+            found["", normalise_text(source)] = category
+        else:
+            found.update(((spelt, source), category) for spelt in _spellings(system, aliases))
     return found
 
 
-def _local(maps: ConceptMaps) -> dict[tuple[str, str], tuple[Target, ...]]:
+def _local(maps: ConceptMaps, aliases: Mapping[str, str]) -> dict[tuple[str, str], tuple[Target, ...]]:
     """Codings to add beside a site's own codes: of its laboratory, and of its El Escorial observation."""
-    found = dict(maps.entries("local-lab-to-loinc"))
-    for key, targets in maps.entries("el-escorial-local").items():
-        own = tuple(target for target in targets if target.system == TRIAL_OBSERVATIONS)
-        if own:
-            found[key] = own
-    return {key: targets for key, targets in found.items() if targets}
+    found: dict[tuple[str, str], tuple[Target, ...]] = {}
+    for map_id in ("local-lab-to-loinc", "el-escorial-local"):
+        for (system, code), targets in maps.entries(map_id).items():
+            own = tuple(target for target in targets if target.system != EL_ESCORIAL_CATEGORY)
+            if own:
+                found.update(((spelt, code), own) for spelt in _spellings(system, aliases))
+    return found

@@ -28,7 +28,8 @@ _INHERITED = (
     "specimen", "note", "extension", "device",
 )  # fmt: skip
 _LENDING = frozenset({"final", "amended", "corrected", "preliminary", "registered"})
-_ALSFRS_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
+# The answers of questionnaires that become Observations: those of these value sets.
+QUESTIONNAIRE_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
 
 
 def tag(code: str) -> dict[str, str]:
@@ -147,7 +148,7 @@ def questionnaire_answers(response: Resource, value_sets: ValueSets) -> Iterator
 
 def _alsfrs_code(item: Mapping[str, Any], value_sets: ValueSets) -> str | None:
     for code in _item_codes(item):
-        if value_sets.sets_of(LOINC, code) & _ALSFRS_SETS:
+        if value_sets.sets_of(LOINC, code) & QUESTIONNAIRE_SETS:
             return code
     return None
 

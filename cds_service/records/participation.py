@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cds_service.terminology.concept_maps import ConceptMaps
+from cds_service.terminology.map_rules import RESEARCH_SUBJECT_STATUS
 from cds_service.terminology.systems import PARTICIPATION
 
 Resource = dict[str, Any]
-STATUSES: Final = "http://hl7.org/fhir/research-subject-status"
+STATUSES: Final = RESEARCH_SUBJECT_STATUS
 _MAP: Final = "researchsubject-status"
 
 

@@ -14,11 +14,10 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from cds_service.terminology.systems import UCUM
-from cds_service.terminology.text import fold
+from cds_service.terminology.text import unit_key
 
 EXACT = Context(prec=60)
 COMPARATORS = frozenset({"<", "<=", ">", ">="})
-_SPACES_AND_DOTS = re.compile(r"[\s.]+")
 # §2.4: the whole string; the unit is whatever follows and is judged by the unit map.
 _STRING = re.compile(
     r"\s*(?P<sign>[<>≤≥]?=?)\s*(?P<number>[0-9]{1,20}(?:[.,][0-9]{1,20})?)\s*(?P<unit>[^0-9\s].{0,40})?\s*"
@@ -79,11 +78,6 @@ def decimal_of(number: Any) -> Decimal | None:
 def times(value: Decimal, factor: Decimal) -> Decimal:
     """An exact product, without a trailing exponent."""
     return EXACT.multiply(value, factor)
-
-
-def unit_key(text: str) -> str:
-    """A unit text as the ConceptMap `units-to-ucum` has it: folded, without blanks and dots."""
-    return _SPACES_AND_DOTS.sub("", fold(text))
 
 
 class Units:

@@ -11,7 +11,7 @@ Errors: data of the wrong shape raises AuthoringError at load; no Observation ra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cds_service.errors import AuthoringError
@@ -82,6 +82,14 @@ class Readings:
                 if own is not None:
                     found.add(own)
         return found
+
+    def codes_of(self, name: str) -> Iterator[tuple[str, str]]:
+        """Each (system, code) of the analyte of that name."""
+        for value_set, analyte in self._by_set.items():
+            if analyte.name == name:
+                for code in self._value_sets.expand(self._value_sets.url_of(value_set) or ""):
+                    yield code.system or "", code.code or ""
+        yield from (key for key, analyte in self._by_code.items() if analyte.name == name)
 
     def read(self, observation: Observation, person: Person) -> Observation:
         """The Observation (tidied) with its reading; itself when no criterion reads its code."""

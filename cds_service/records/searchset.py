@@ -8,7 +8,7 @@ state and a reason, so that a failed search never looks like "no data" (clinical
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cds_service.records.record import COMPLETE, FAILED, NOT_OFFERED, PENDING, REFUSED, TRUNCATED
@@ -17,6 +17,8 @@ from cds_service.records.record import COMPLETE, FAILED, NOT_OFFERED, PENDING, R
 _SUBJECT_ELEMENTS: Final = ("subject", "patient", "individual", "beneficiary")
 # What a search answers with; a collection is what some clients make of it for prefetch.
 _RESULT_TYPES: Final = ("searchset", "collection")
+# What searches include beside their matches (clinical-spec §2.1), where a Bundle doesn't say which is which.
+_INCLUDED_TYPES: Final = frozenset({"Medication", "Substance", "Device", "ResearchStudy"})
 # An outcome of these codes says that the answer may lack something, however mild its severity.
 _INCOMPLETE_CODES: Final = frozenset(
     {"incomplete", "too-costly", "timeout", "throttled", "transient", "exception", "lock-error", "no-store"}
@@ -27,12 +29,12 @@ _HINT_CODES: Final = frozenset({"informational", "success", "suppressed"})
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One Bundle. `resources`: of the type asked for; `included`: other types beside them (search mode
+    """One Bundle. `resources`: the matches, of the type asked for; `included`: what came beside them (search mode
     include).
 
     `state`, `reason`: complete, truncated or failed, from the outcomes in it; `next`: the link to the next
     page; `total`: how many matches the sender counts; `hint`: whether the sender said that something may be
-    withheld.
+    withheld; `full_urls`: by the identity of a resource.
     """
 
     resources: tuple[dict[str, Any], ...] = ()
@@ -42,9 +44,10 @@ class Page:
     next: str | None = None
     total: int | None = None
     hint: bool = False
+    full_urls: Mapping[int, str] = field(default_factory=dict)
 
 
-def read_page(bundle: Any, resource_type: str, included_types: frozenset[str] = frozenset()) -> Page:
+def read_page(bundle: Any, resource_type: str) -> Page:
     """One Bundle read as results of a search for `resource_type`; never raises."""
     if not isinstance(bundle, Mapping):
         return Page(state=FAILED, reason="not a FHIR Bundle")
@@ -57,31 +60,30 @@ def read_page(bundle: Any, resource_type: str, included_types: frozenset[str] = 
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         return Page(state=FAILED, reason="malformed Bundle")
-    return _read_entries(bundle, entries, resource_type, included_types)
+    return _read_entries(bundle, entries, resource_type)
 
 
-def _read_entries(
-    bundle: Mapping[str, Any], entries: list[Any], resource_type: str, included_types: frozenset[str]
-) -> Page:
+def _read_entries(bundle: Mapping[str, Any], entries: list[Any], resource_type: str) -> Page:
     matches: list[dict[str, Any]] = []
     included: list[dict[str, Any]] = []
+    full_urls: dict[int, str] = {}
     state, reason, hint = COMPLETE, None, False
     for entry in entries:
         found, why, hinted = COMPLETE, None, False
         resource = entry.get("resource") if isinstance(entry, dict) else None
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
-        if isinstance(resource, dict) and kind == resource_type:
-            matches.append(resource)
-        elif isinstance(resource, dict) and kind == "OperationOutcome":
-            found, why, hinted = outcome_state(resource)
-        elif (
-            isinstance(resource, dict) and isinstance(kind, str) and _is_include(entry, kind, included_types)
-        ):
-            included.append(resource)
-        elif isinstance(resource, dict):
-            found, why = FAILED, "unexpected resource type"
-        else:
+        if not isinstance(resource, dict):
             found, why = TRUNCATED, "entry without a resource"
+        elif kind == "OperationOutcome":
+            found, why, hinted = outcome_state(resource)
+        elif isinstance(kind, str) and _is_include(entry, kind, resource_type):
+            included.append(resource)
+        elif kind == resource_type:
+            matches.append(resource)
+        else:
+            found, why = FAILED, "unexpected resource type"
+        if isinstance(resource, dict) and isinstance(url := entry.get("fullUrl"), str):
+            full_urls[id(resource)] = url
         hint |= hinted
         state, reason = worse((state, reason), (found, why))
     if _failed_response(entries):
@@ -99,6 +101,7 @@ def _read_entries(
         next_link(bundle),
         total if isinstance(total, int) and not isinstance(total, bool) else None,
         hint,
+        full_urls,
     )
 
 
@@ -109,10 +112,10 @@ def _holds_results(bundle: Mapping[str, Any]) -> bool:
     return kind in _RESULT_TYPES
 
 
-def _is_include(entry: Mapping[str, Any], kind: str, included_types: frozenset[str]) -> bool:
+def _is_include(entry: Mapping[str, Any], kind: str, resource_type: str) -> bool:
     search = entry.get("search")
     mode = search.get("mode") if isinstance(search, dict) else None
-    return mode == "include" or (mode is None and kind in included_types)
+    return mode == "include" or (mode is None and kind != resource_type and kind in _INCLUDED_TYPES)
 
 
 def _failed_response(entries: list[Any]) -> bool:

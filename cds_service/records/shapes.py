@@ -184,7 +184,7 @@ def _concept(value: Any, tidying: Tidying) -> Any:
                     for name, text in coding.items():
                         if (type(text) is not str or not text) and name != "userSelected":
                             return _mended_concept(value, tidying)
-                    system, code = coding.get("system"), coding.get("code")
+                    system, code = coding.get("system", ""), coding.get("code")
                     if system in aliases or (local and (system, code) in local):
                         return _mended_concept(value, tidying)
                     if code is not None and (code[0] == " " or code[-1] == " "):

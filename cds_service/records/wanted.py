@@ -4,6 +4,7 @@ refused. Pure data.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -20,7 +21,14 @@ class Wanted:
     observation_codes: tuple[str, ...] = ()
 
     def __or__(self, other: Wanted) -> Wanted:
-        codes = self.observation_codes
-        if other.observation_codes != codes:
-            codes = tuple(sorted({*codes, *other.observation_codes}))
-        return Wanted(self.types | other.types, codes)
+        return together((self, other))
+
+
+def together(each: Iterable[Wanted]) -> Wanted:
+    """All of these, nothing twice."""
+    many = tuple(each)
+    codes = {one.observation_codes for one in many if one.observation_codes}
+    return Wanted(
+        frozenset().union(*(one.types for one in many)),
+        codes.pop() if len(codes) == 1 else tuple(sorted(frozenset().union(*codes))),
+    )

@@ -81,6 +81,7 @@ PROVENANCE: Final[Mapping[str, str]] = {
     "cql": "Logic (CQL)",
     "elm": "Compiled logic (ELM)",
     "valueSets": "Value sets",
+    "conceptMaps": "The site's own code maps",
     "engine": "Engine",
     "parameters": "Set by the site",
 }

@@ -95,12 +95,15 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """`[limits]`: request body in bytes, resources of one request, all searches of one call in seconds, requests per
-    client and minute, calls that one process works on at once, and seconds for a request to arrive whole.
+    """`[limits]`: request body in bytes, resources of one request, all searches of one call in seconds, one search of
+    them (None: five sixths of that), resources that one call reads from a FHIR server, requests per client and minute,
+    calls that one process works on at once, and seconds for a request to arrive whole.
     """
 
     body_bytes: int = 20_000_000
     fetch_seconds: float = 3.0
+    search_seconds: float | None = None
+    fetched_resources: int = 20_000
     requests_per_minute: int = 600
     entries: int = 10_000
     concurrency: int = 16
@@ -197,6 +200,8 @@ TABLES: Final[Mapping[str, Mapping[str, Parse]]] = MappingProxyType(
         "limits": {
             "body_bytes": values.integer(1),
             "fetch_seconds": values.seconds,
+            "search_seconds": values.seconds,
+            "fetched_resources": values.integer(1),
             "requests_per_minute": values.integer(1),
             "entries": values.integer(1),
             "concurrency": values.integer(1),
@@ -420,6 +425,12 @@ def _check(settings: Settings) -> None:
     if settings.clients and settings.service.fhir_servers:
         raise ConfigurationError(
             "service.fhir_servers holds only while no client is configured; name each client's under [[clients]]."
+        )
+    limits = settings.limits
+    if limits.search_seconds is not None and limits.search_seconds > limits.fetch_seconds:
+        raise ConfigurationError(
+            "limits.search_seconds is more than limits.fetch_seconds, which is for all searches of one call together; "
+            "lower it, raise the other, or leave it out (five sixths)."
         )
     if settings.clients and settings.service.private_networks:
         raise ConfigurationError(

@@ -2,15 +2,16 @@
 
 The built-in maps and a site's own (`concept_maps_dir`) with the same id are read as one map; the site's
 entries win. Only equivalences that are safe to follow are followed: `equal`, `equivalent`, and
-`wider`/`subsumes` (the target is wider than the source).
+`wider`/`subsumes` (the target is wider than the source). A group without `source` is of codes that come without system.
 
-Errors: a file that isn't such a ConceptMap raises AuthoringError naming it. Translating never fails.
+Errors: a file that isn't such a ConceptMap, or has any mistake, raises AuthoringError with file, place and what to do.
+Translating never fails.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,28 +20,26 @@ from typing import Any
 import orjson
 
 from cds_service.errors import AuthoringError
+from cds_service.terminology.map_files import Entry, MapFile, Target, read_map
+from cds_service.terminology.map_rules import RULES, source_key
 
-_FOLLOWED = frozenset({"equal", "equivalent", "wider", "subsumes"})
-_EQUIVALENCES = _FOLLOWED | {"relatedto", "narrower", "specializes", "inexact", "unmatched", "disjoint"}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One code that a concept maps to."""
-
-    system: str
-    code: str
-    display: str | None = None
+__all__ = ["ConceptMaps", "SiteMaps", "Target", "load_concept_maps", "read_site_maps"]
 
 
 class ConceptMaps:
-    """All concept maps by id; immutable after construction."""
+    """All concept maps by id; immutable after construction. `site_sha256`: of a site's own files, None without any."""
 
-    def __init__(self, resources: Iterable[tuple[str, Any]], *, sha256: str = "") -> None:
+    def __init__(
+        self, resources: Iterable[tuple[str, Any]], *, sha256: str = "", site_sha256: str | None = None
+    ) -> None:
         self.sha256 = sha256
+        self.site_sha256 = site_sha256
         self._maps: dict[str, dict[tuple[str, str], tuple[Target, ...]]] = {}
         for file, resource in resources:
-            self._add(file, resource)
+            found = read_map(file, resource)
+            _refuse(found.mistakes)
+            entries = self._maps.setdefault(found.id, {})
+            entries.update(((entry.system, entry.code), entry.targets) for entry in found.entries)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -55,59 +54,78 @@ class ConceptMaps:
         """The targets of one code; empty when it isn't mapped. KeyError for a map id that doesn't exist."""
         return self._maps[map_id].get((system, code), ())
 
-    def _add(self, file: str, resource: Any) -> None:
-        if not isinstance(resource, dict) or resource.get("resourceType") != "ConceptMap":
-            raise AuthoringError(f"{file}: not a FHIR ConceptMap")
-        map_id = resource.get("id")
-        if not isinstance(map_id, str) or not map_id:
-            raise AuthoringError(f"{file}: a ConceptMap needs an id")
+
+@dataclass(frozen=True, slots=True)
+class SiteMaps:
+    """A site's own files: as parsed, by name; what they say; every mistake in them, in words."""
+
+    resources: Sequence[tuple[str, Any]]
+    files: Sequence[MapFile]
+    mistakes: Sequence[str]
+    sha256: str
+
+
+def read_site_maps(folder: Path) -> SiteMaps:
+    """A site's ConceptMaps: the `*.json` of the folder. Raises AuthoringError for a folder that can't be read."""
+    if not folder.is_dir():
+        raise AuthoringError(f"{folder}: no such folder of concept maps")
+    resources: list[tuple[str, Any]] = []
+    found: list[MapFile] = []
+    mistakes: list[str] = []
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".json"):
         try:
-            self._maps.setdefault(map_id, {}).update(_entries(resource))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise AuthoringError(f"{file}: group can't be read ({type(error).__name__}: {error})") from error
+            content = path.read_bytes()
+            resource = orjson.loads(content)
+        except OSError as error:
+            mistakes.append(f"{path}: can't be read ({error.strerror})")
+            continue
+        except orjson.JSONDecodeError as error:
+            mistakes.append(f"{path}: not JSON ({error})")
+            continue
+        digest.update(content)
+        read = read_map(str(path), resource)
+        if read.id and (why := RULES[read.id].refused):
+            read.mistake("", f"of the map {read.id}: {why}")
+        mistakes += read.mistakes
+        found.append(read)
+        resources.append((str(path), resource))
+    mistakes += _said_twice(found)
+    return SiteMaps(resources, found, mistakes, digest.hexdigest())
 
 
-def _entries(resource: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], tuple[Target, ...]]]:
-    for group in resource.get("group", ()):
-        for element in group["element"]:
-            targets = []
-            for target in element.get("target", ()):
-                if target["equivalence"] not in _EQUIVALENCES:
-                    raise ValueError(f"unknown equivalence {target['equivalence']!r}")
-                if target["equivalence"] in _FOLLOWED:
-                    targets.append(Target(group["target"], target["code"], target.get("display")))
-            yield (group["source"], element["code"]), tuple(targets)
+def _said_twice(read: Sequence[MapFile]) -> Iterable[str]:
+    """Codes that two files of a site map: which of both would count could not be seen."""
+    seen: dict[tuple[str, tuple[str, str]], tuple[str, Entry]] = {}
+    for file in read:
+        for entry in file.entries:
+            name, first = seen.setdefault((file.id, source_key(entry.system, entry.code)), (file.name, entry))
+            if name != file.name:
+                yield f"{file.name}: {entry.place}: {name} maps it at {first.place}, too: keep one of both"
 
 
 def load_concept_maps(*, extra_dir: Path | None = None) -> ConceptMaps:
     """The built-in concept maps, then a site's own files (`*.json`), which extend or override them by id.
 
-    Raises AuthoringError naming a file that can't be read, or a site map whose id is none of the built-in
-    ones.
+    Raises AuthoringError naming the file and the place of the first mistake in a site's files.
     """
     folder = files("fhir_mappings").joinpath("concept_maps")
     found = sorted(
         (entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.name.endswith(".json")
     )
-    built_in = [(name, _parse(name, content)) for name, content in found]
-    known = {resource.get("id") for _, resource in built_in if isinstance(resource, dict)}
-    if extra_dir is not None:
-        if not extra_dir.is_dir():
-            raise AuthoringError(f"{extra_dir}: no such folder of concept maps")
-        own = sorted((str(path), path.read_bytes()) for path in extra_dir.glob("*.json"))
-        for name, content in own:
-            resource = _parse(name, content)
-            if not isinstance(resource, dict) or resource.get("id") not in known:
-                ids = ", ".join(sorted(str(i) for i in known))
-                raise AuthoringError(f"{name}: the id of a site's ConceptMap must be one of {ids}")
-            built_in.append((name, resource))
-        found += own
+    resources = [(name, orjson.loads(content)) for name, content in found]
     digest = hashlib.sha256(b"".join(content for _, content in found))
-    return ConceptMaps(built_in, sha256=digest.hexdigest())
+    own = None if extra_dir is None else read_site_maps(extra_dir)
+    if own is None or (not own.resources and not own.mistakes):
+        return ConceptMaps(resources, sha256=digest.hexdigest())
+    _refuse(own.mistakes)
+    digest.update(own.sha256.encode())
+    return ConceptMaps([*resources, *own.resources], sha256=digest.hexdigest(), site_sha256=own.sha256)
 
 
-def _parse(name: str, content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise AuthoringError(f"{name}: not JSON ({error})") from error
+def _refuse(mistakes: Sequence[str]) -> None:
+    if mistakes:
+        more = (
+            f" (and {len(mistakes) - 1} more: `cds-service doctor` lists them)" if len(mistakes) > 1 else ""
+        )
+        raise AuthoringError(f"{mistakes[0]}{more}")

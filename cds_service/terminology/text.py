@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _SEPARATORS = re.compile(r"[\W_]+")
+_SPACES_AND_DOTS = re.compile(r"[\s.]+")
 
 
 def fold(text: str) -> str:
@@ -20,3 +21,8 @@ def normalise_text(text: str) -> str:
     reagente".
     """
     return _SEPARATORS.sub(" ", fold(text)).strip()
+
+
+def unit_key(text: str) -> str:
+    """A unit text as the ConceptMap `units-to-ucum` has it: folded, without blanks and dots."""
+    return _SPACES_AND_DOTS.sub("", fold(text))

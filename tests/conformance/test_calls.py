@@ -66,7 +66,7 @@ def test_what_the_scope_leaves_out_is_not_asked_for(client: FlaskClient) -> None
     with serving({"Patient/1": person(), "Condition": bundle(als())}) as server:
         scope = "patient/Patient.rs patient/Condition.rs patient/Procedure.read"
         (card,) = client.post(SERVICE, json=with_token(server.base, scope=scope)).get_json()["cards"]
-        assert {r.path for r in server.requests} == {"Patient/1", "Condition", "Procedure"}
+        assert {r.path for r in server.requests} == {"Patient/1", "Condition", "Procedure", "metadata"}
     assert "scope not granted" in card["detail"]
 
 

@@ -25,6 +25,7 @@ from cds_service.settings import Settings, load_settings
 from cds_service.storage import Pseudonyms, Store
 from tests.support.answers import free_port
 from tests.support.client_keys import ec_key, jwk_of, jwk_set, rsa_key
+from tests.support.site_maps import write_site_maps
 from tests.unit.records_io.scripted_server import Answer, counted, serving
 
 R4 = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
@@ -403,6 +404,40 @@ def test_trials_that_can_not_be_loaded_fail(found: Found, tmp_path: Path) -> Non
     shown = found(config, failing=["trials"])
     assert "broken" in shown["trials"][0]["found"]
     assert len(shown["client a: audience"]) == 2
+
+
+def test_every_mistake_of_the_site_s_concept_maps_is_a_check_that_failed(
+    found: Found, tmp_path: Path
+) -> None:
+    file = write_site_maps(tmp_path / "site-maps") / "laboratory.json"
+    file.write_text(file.read_text("utf-8").replace("1742-6", "1742-7").replace("1920-8", "1920-9"), "utf-8")
+    (tmp_path / "site-maps" / "more.json").write_text("{")
+    checks = found('[service]\nconcept_maps_dir = "site-maps"\n', failing=["concept maps"] * 3)[
+        "concept maps"
+    ]
+    assert [
+        "(TGP)" in checks[0]["found"],
+        "(TGO)" in checks[1]["found"],
+        "not JSON" in checks[2]["found"],
+    ] == [True] * 3
+
+
+def test_what_the_site_s_concept_maps_lead_to_is_shown(found: Found, tmp_path: Path) -> None:
+    write_site_maps(tmp_path / "site-maps")
+    checks = found('[service]\nconcept_maps_dir = "site-maps"\n')["concept maps"]
+    shown = [check["found"].rpartition("/")[2] for check in checks]
+    assert shown == [
+        "el-escorial.json: el-escorial-local, 3 codes",
+        "laboratory.json: local-lab-to-loinc, 4 codes",
+        "results.json: qualitative-result, 3 codes",
+        "units.json: units-to-ucum, 1 code",
+    ]
+
+
+def test_a_folder_without_concept_maps_is_a_warning(found: Found, tmp_path: Path) -> None:
+    (tmp_path / "site-maps").mkdir()
+    (check,) = found('[service]\nconcept_maps_dir = "site-maps"\n')["concept maps"]
+    assert check["state"] == "warning"
 
 
 def test_a_service_address_without_https_fails(found: Found) -> None:

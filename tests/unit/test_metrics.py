@@ -48,11 +48,15 @@ def test_words_that_are_not_known_are_counted_as_other(metrics: Metrics) -> None
     metrics.resting("canary", "canary")
     metrics.not_got("Canary", "canary", "canary 1")
     metrics.audited("canary")
+    metrics.fetched("Canary", 0.1, "canary", "canary 1")
+    metrics.breaker("canary", 1)
     text = page(metrics)
     assert "canary" not in text.lower()
     assert value(text, "cds_refusals_total", kind="other") == 2
     assert value(text, "cds_cards_resting_total", trial="other", reason="other") == 1
     assert value(text, "cds_fhir_failures_total", resource_type="other", kind="other") == 1
+    assert value(text, "cds_fhir_request_seconds_count", resource_type="other", outcome="other") == 1
+    assert value(text, "cds_fhir_breaker_changes_total", change="other") == 1
 
 
 def test_known_words_are_told_apart(metrics: Metrics) -> None:
@@ -61,6 +65,13 @@ def test_known_words_are_told_apart(metrics: Metrics) -> None:
     metrics.refused("404", 3)
     metrics.resting("x", "patient-declined")
     metrics.not_got("Condition", "failed", "timeout")
+    metrics.fetched("Condition", 0.02, None, None)
+    metrics.fetched("Condition", 3.0, "failed", "timeout")
+    metrics.fetched("metadata", 0.02, "refused", "HTTP 403")
+    metrics.retried()
+    metrics.turned_away()
+    metrics.breaker("opened", 2)
+    metrics.breaker("closed", 1)
     text = page(metrics)
     labels = {"route": "/cds-services", "method": "GET", "status": "200"}
     assert value(text, "cds_request_seconds_count", **labels) == 1
@@ -71,6 +82,15 @@ def test_known_words_are_told_apart(metrics: Metrics) -> None:
     assert value(text, "cds_refusals_total", kind="404") == 3
     assert value(text, "cds_cards_resting_total", trial="x", reason="patient-declined") == 1
     assert value(text, "cds_fhir_failures_total", resource_type="Condition", kind="timeout") == 1
+    fetches = {"resource_type": "Condition", "outcome": "ok"}
+    assert value(text, "cds_fhir_request_seconds_bucket", le="0.01", **fetches) == 0
+    assert value(text, "cds_fhir_request_seconds_bucket", le="0.025", **fetches) == 1
+    assert value(text, "cds_fhir_request_seconds_sum", resource_type="Condition", outcome="timeout") == 3
+    assert value(text, "cds_fhir_request_seconds_count", resource_type="metadata", outcome="http-4xx") == 1
+    assert value(text, "cds_fhir_retries_total") == 1
+    assert value(text, "cds_fhir_calls_turned_away_total") == 1
+    assert value(text, "cds_fhir_breaker_changes_total", change="opened") == 1
+    assert value(text, "cds_fhir_breakers_open") == 1
     assert value(text, "cds_build_info", version="1.2.3") == 1
 
 

@@ -19,6 +19,7 @@ from cds_service.eligibility.verdict import Verdict
 from cds_service.elm import Result
 from cds_service.errors import AuthoringError, ConfigurationError, EvaluationError, NotFoundError
 from cds_service.records.bundle import read_bundle
+from cds_service.records.mappings import load_mappings
 from cds_service.records.record import Acquired, PatientRecord
 from cds_service.screening import Screener
 from cds_service.terminology.value_sets import load_value_sets
@@ -204,7 +205,7 @@ def test_a_second_trial_is_a_folder(tmp_path: Path) -> None:
 )
 def test_a_wrong_site_setting_stops_the_start(sites: dict[str, SiteTrial], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
-        load_catalog(load_value_sets(), sites=sites)
+        load_catalog(load_value_sets(), load_mappings(load_value_sets()), sites=sites)
 
 
 def test_a_site_may_set_a_parameter_and_confirm_recruitment() -> None:
@@ -233,4 +234,4 @@ def test_a_define_that_the_cql_lacks_stops_the_start(tmp_path: Path) -> None:
         text.replace('define = "IN01-Age"', 'define = "IN01-Aeg"'), encoding="utf-8"
     )
     with pytest.raises(AuthoringError, match="no define for IN01-Age"):
-        load_catalog(load_value_sets(), trials_dir=tmp_path)
+        load_catalog(load_value_sets(), load_mappings(load_value_sets()), trials_dir=tmp_path)

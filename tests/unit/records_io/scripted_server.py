@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from cds_service.records.connections import Endpoint
+from cds_service.records.lookups import Endpoint
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from cds_service.records import connections
 from cds_service.records.addresses import ANYWHERE, LOOPBACK, PUBLIC, Reach, reach_of
 from cds_service.records.connections import dial
 from cds_service.records.fhir_transport import Bounds, Deadline, FetchFailure, PooledClient, Transport
+from cds_service.records.lookups import Endpoint, Lookups
 from tests.support.certificates import authority
 from tests.unit.records_io.scripted_server import (
     NAME,
     Answer,
     Names,
+    counted,
     elapsed,
     endless,
     named,
@@ -224,16 +230,252 @@ def test_too_many_addresses_are_not_all_tried(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("cds_service.records.connections._connected", refuse)
     names = Names(["10.0.0.1", *(f"127.0.1.{n}" for n in range(1, 200))])
     with pytest.raises(ConnectionRefusedError):
-        dial(NAME, 9, 5.0, LOOPBACK, names)
+        dial(NAME, 9, 5.0, LOOPBACK, Lookups(names).find)
     assert tried == [f"127.0.1.{n}" for n in range(1, 9)]
 
 
 def test_no_time_left_is_a_timeout() -> None:
     with pytest.raises(TimeoutError):
-        dial(NAME, 9, 0.0, ANYWHERE, Names(["127.0.0.1"]))
+        dial(NAME, 9, 0.0, ANYWHERE, Lookups(Names(["127.0.0.1"])).find)
 
 
 def test_a_name_without_addresses_is_a_failed_connection(transport_of: Callable[..., Transport]) -> None:
     transport = transport_of(Names([]))
     with pytest.raises(FetchFailure, match="connection"):
         read(transport, f"http://{NAME}/fhir", PUBLIC)
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+class Hanging:
+    """A resolver that answers nothing until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, port: int) -> list[Endpoint]:
+        self.asked.append(host)
+        self.let_go.wait(60)
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    made = Hanging()
+    yield made
+    made.let_go.set()
+
+
+def looking_up() -> int:
+    return sum(thread.name == "lookup" for thread in threading.enumerate())
+
+
+def test_a_resolver_that_hangs_holds_nobody_beyond_the_deadline(
+    transport_of: Callable[..., Transport], hanging: Hanging
+) -> None:
+    before = looking_up()
+    transport = transport_of(hanging)
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            asking = [pool.submit(failing_at, transport, 0.3) for _ in range(8)]
+            ends, took = elapsed(lambda asking=asking: [ended.result() for ended in asking])
+        assert ends == ["timeout"] * 8
+        assert took < 10
+    assert hanging.asked == [NAME], "one lookup of a name at a time"
+    assert looking_up() - before <= 1
+
+
+def failing_at(transport: Transport, seconds: float) -> str:
+    with pytest.raises(FetchFailure) as caught:
+        read(transport, f"http://{NAME}:9/fhir", HERE, seconds)
+    return caught.value.reason
+
+
+def test_an_address_is_looked_up_by_nobody_else(hanging: Hanging) -> None:
+    hanging.let_go.set()
+    lookups = Lookups(hanging)
+    before = looking_up()
+    assert lookups.find("127.0.0.1", 9, 0.0)
+    assert lookups.find("fe80::1%eth0", 9, 0.0)
+    assert looking_up() == before
+
+
+def test_whoever_waits_for_the_same_name_gets_the_same_answer_and_nothing_is_kept(hanging: Hanging) -> None:
+    lookups = Lookups(hanging)
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(lookups.find, NAME, port, 30.0) for port in (1, 1, 1, 2)]
+        patience = time.monotonic() + 10
+        while len(hanging.asked) < 2 and time.monotonic() < patience:
+            time.sleep(0.01)
+        hanging.let_go.set()
+        found = [ended.result() for ended in asking]
+    assert [endpoint[1] for ((_, endpoint),) in found] == [1, 1, 1, 2]
+    before = len(hanging.asked)
+    lookups.find(NAME, 1, 30.0)
+    assert len(hanging.asked) == before + 1
+
+
+def test_what_goes_wrong_with_a_lookup_is_told_to_whoever_waits(
+    transport_of: Callable[..., Transport],
+) -> None:
+    for error in (socket.gaierror("no such name"), UnicodeError("label too long")):
+
+        def broken(_host: str, _port: int, error: Exception = error) -> list[Endpoint]:
+            raise error
+
+        with pytest.raises(type(error)):
+            Lookups(broken).find(NAME, 9, 5.0)
+        assert failing_at(transport_of(broken), 5.0) == "connection"
+
+
+def test_lookups_that_hang_are_bounded(hanging: Hanging) -> None:
+    before = looking_up()
+    lookups = Lookups(hanging)
+    for n in range(100):
+        with pytest.raises(OSError):  # noqa: PT011  (a TimeoutError is one, too)
+            lookups.find(f"name-{n}.test", 9, 0.0)
+    assert looking_up() - before <= 64
+
+
+# --- connections ---------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_address_does_not_take_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, transport_of: Callable[..., Transport]
+) -> None:
+    given: list[float] = []
+
+    def dead(_family: socket.AddressFamily, _endpoint: tuple[Any, ...], seconds: float) -> socket.socket:
+        given.append(seconds)
+        raise TimeoutError
+
+    monkeypatch.setattr("cds_service.records.connections._connected", dead)
+    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 3.0) == "timeout"
+    assert max(given) <= Bounds().connect_seconds < 3
+    assert failing(transport_of(), "http://127.0.0.1:9/fhir", 30.0) == "timeout"
+    assert 5 < max(given) <= 10
+
+
+def test_connecting_counts_against_the_time_of_the_request(
+    monkeypatch: pytest.MonkeyPatch, transport_of: Callable[..., Transport]
+) -> None:
+    connected = connections._connected
+
+    def slowly(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds: float) -> socket.socket:
+        time.sleep(1.0)
+        return connected(family, endpoint, seconds)
+
+    monkeypatch.setattr(connections, "_connected", slowly)
+    set_to: list[float] = []
+    timed = connections._TimedReader
+
+    def noting(sock: socket.socket, source: Any, end: float) -> Any:
+        set_to.append(end - time.monotonic())
+        return timed(sock, source, end)
+
+    monkeypatch.setattr(connections, "_TimedReader", noting)
+    with serving({"Patient/1": patient()}) as server:
+        assert read(transport_of(), server.base, LOOPBACK, 5.0)["id"] == "1"
+    assert max(set_to) <= 4.0
+
+
+def closing(closed: threading.Event) -> Callable[[socket.socket, threading.Event], None]:
+    """Answers one request as if the connection stayed, and closes it."""
+    body = b'{"resourceType": "Patient", "id": "1"}'
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    def talk(connection: socket.socket, _stop: threading.Event) -> None:
+        connection.sendall(head + body)
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    return talk
+
+
+def test_a_connection_that_was_closed_while_it_rested_is_not_used(
+    transport_of: Callable[..., Transport],
+) -> None:
+    closed = threading.Event()
+    with raw_server(closing(closed)) as base:
+        transport = transport_of()
+        for _ in range(5):
+            assert read(transport, base, LOOPBACK)["id"] == "1"
+            assert closed.wait(10)
+            closed.clear()
+
+
+def test_one_that_breaks_as_it_is_used_is_made_again_at_once() -> None:
+    transport = Transport(bounds=Bounds(retries=1))
+    broken = Answer(patient(), cut=5)
+    with serving({"Patient/1": counted(broken, patient())}) as server:
+        assert read(transport, server.base, LOOPBACK)["id"] == "1"
+        assert len(server.requests) == 2
+    transport.close()
+
+
+def test_a_connection_that_rested_for_long_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, transport_of: Callable[..., Transport]
+) -> None:
+    names = Names(["127.0.0.1"])
+    with serving({"Patient/1": patient()}) as server:
+        transport = transport_of(names)
+        for _ in range(3):
+            read(transport, named(server), HERE)
+        assert len(names.asked) == 1
+        monkeypatch.setattr(connections, "LONGEST_REST", -1.0)
+        for _ in range(3):
+            read(transport, named(server), HERE)
+        assert len(names.asked) == 4
+
+
+def test_more_connections_than_are_kept_are_closed_without_a_word(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    transport = Transport(pool=2)
+    with serving({"Patient/1": Answer(patient(), wait=0.2)}) as server, ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda _: read(transport, server.base, LOOPBACK, 30.0), range(24)))
+    transport.close()
+    assert [resource["id"] for resource in found] == ["1"] * 24
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
+
+
+def test_headers_that_can_not_be_parsed_put_no_address_in_a_log(
+    transport_of: Callable[..., Transport],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    body = b'{"resourceType": "Patient", "id": "1"}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno header at all\r\nX: y\r\n\r\n" % len(body)
+
+    def talk(connection: socket.socket, _stop: threading.Event) -> None:
+        connection.sendall(head + body)
+
+    with raw_server(talk) as base:
+        assert read(transport_of(), base, LOOPBACK)["id"] == "1"
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_call_keeps_to_few_connections_and_the_next_ones_use_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[socket.socket] = []
+    connected = connections._connected
+
+    def noting(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds: float) -> socket.socket:
+        made.append(connected(family, endpoint, seconds))
+        return made[-1]
+
+    monkeypatch.setattr(connections, "_connected", noting)
+    transport = Transport(bounds=Bounds(parallel=3))
+    with serving({"Patient/1": Answer(patient(), wait=0.02)}) as server:
+        for _ in range(4):
+            client = PooledClient(server.base, transport, Deadline(30), None, LOOPBACK)
+            with ThreadPoolExecutor(12) as pool:
+                list(pool.map(lambda _, c=client: c.execute("Patient/1", method="get"), range(24)))
+    assert len(made) <= 3
+    transport.close()
+    assert all(sock.fileno() == -1 for sock in made), "closed with the transport"

@@ -6,20 +6,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from cds_service.errors import UnobtainableError
 from cds_service.records.addresses import LOOPBACK
+from cds_service.records.fhir_search import code_chunks
 from cds_service.records.fhir_server import Acquisition
 from cds_service.records.fhir_server import acquire as acquire_wanted
-from cds_service.records.fhir_transport import Bounds, Deadline, Transport
+from cds_service.records.fhir_transport import Bounds, Deadline, FetchFailure, Transport
 from cds_service.records.prefetch import read_prefetch
 from cds_service.records.record import PatientRecord
 from cds_service.records.source import Source
 from cds_service.records.wanted import Wanted
 from tests.unit.records_io.scripted_server import (
     Answer,
+    ScriptedServer,
     bundle,
     condition,
     counted,
@@ -51,12 +54,15 @@ def state(record: Any, kind: str) -> tuple[str, str | None]:
     return acquired.state, acquired.reason
 
 
+def paths(server: ScriptedServer) -> list[str]:
+    """What was asked of the patient's chart."""
+    return [request.path for request in server.requests if request.path != "metadata"]
+
+
 def test_patient_and_condition_cost_two_requests_with_the_token_on_each(transport: Transport) -> None:
     with serving({"Patient/1": patient(), "Condition": bundle(condition())}) as server:
         record = acquire(server.base, "1", ("Patient", "Condition"), token=SECRET, transport=transport)
-    assert [r.path for r in server.requests] == ["Condition", "Patient/1"] or [
-        r.path for r in server.requests
-    ] == ["Patient/1", "Condition"]
+    assert sorted(paths(server)) == ["Condition", "Patient/1"]
     assert all(r.headers["Authorization"] == f"Bearer {SECRET}" for r in server.requests)
     assert server.asked("Condition")[0].query == {"patient": "1", "_count": "10"}
     assert record.patient["id"] == "1"
@@ -135,12 +141,18 @@ def test_the_account_of_one_search(
     assert (found[1] or "").startswith(expected[1] or "") if expected[1] else found[1] is None
 
 
-def test_another_patients_resources_are_dropped_and_counted(transport: Transport) -> None:
-    page = bundle(condition("c1"), condition("c2", "2"), condition("c3", "3"))
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [(None, ("truncated", "another patient's data")), (3, ("complete", None))],
+)
+def test_another_patients_resources_are_dropped_and_counted(
+    transport: Transport, total: int | None, expected: tuple[str, str | None]
+) -> None:
+    page = bundle(condition("c1"), condition("c2", "2"), condition("c3", "3"), total=total)
     with serving({"Patient/1": patient(), "Condition": page}) as server:
         record = acquire(server.base, "1", ("Condition",), transport=transport)
     assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
-    assert state(record, "Condition") == ("complete", None)
+    assert state(record, "Condition") == expected
     assert record.warnings == ("2 resources of another patient were dropped.",)
 
 
@@ -190,7 +202,7 @@ def test_a_paging_link_elsewhere_is_not_followed(transport: Transport, link: str
         url = link.format(host=server.base.split("/")[2])
         script["Condition"] = bundle(condition("c1"), next_url=url)
         record = acquire(server.base, "1", ("Condition",), token=SECRET, transport=transport)
-        assert len(server.requests) == 2
+        assert len(paths(server)) == 2
     assert state(record, "Condition") == ("truncated", "paging link to another server")
     assert record.state("Condition").count == 1
 
@@ -317,6 +329,21 @@ def test_types_that_the_site_does_not_offer_are_not_asked_for(transport: Transpo
     assert server.asked("Consent") == []
 
 
+def test_what_comes_all_the_same_of_a_type_that_the_site_does_not_offer_is_used() -> None:
+    types = ("Patient", "Condition", "Observation")
+    prefetch = {"patient": patient(), "condition": bundle(condition()), "observation": bundle()}
+    gathering = Acquisition(
+        "1",
+        deadline=Deadline(5),
+        prefetched=read_prefetch(prefetch, "1", types),
+        unavailable=("Condition", "Observation"),
+    )
+    gathering.gather(Wanted(frozenset(types)))
+    record = gathering.record()
+    assert state(record, "Condition") == ("complete", None)
+    assert state(record, "Observation") == ("not-offered", "not offered at this site")
+
+
 def test_a_search_refused_as_asked_is_asked_more_plainly(transport: Transport) -> None:
     def strict(query: dict[str, str]) -> Any:
         return bundle() if set(query) == {"patient"} else Answer(outcome(), 400)
@@ -344,6 +371,110 @@ def test_included_medications_come_along(transport: Transport) -> None:
     assert state(record, "MedicationRequest") == ("complete", None)
 
 
+def test_a_medication_left_out_of_a_page_is_fetched_by_its_reference(transport: Transport) -> None:
+    request = {
+        "resourceType": "MedicationRequest",
+        "id": "r1",
+        "subject": {"reference": "Patient/1"},
+        "medicationReference": {"reference": "Medication/m1"},
+    }
+    medication = {"resourceType": "Medication", "id": "m1"}
+    script = {"Patient/1": patient(), "MedicationRequest": bundle(request), "Medication": bundle(medication)}
+    with serving(script) as server:
+        record = acquire(server.base, "1", ("MedicationRequest", "Medication"), transport=transport)
+    assert [m["id"] for m in record.of_type("Medication")] == ["m1"]
+    assert state(record, "Medication") == ("complete", None)
+    assert [r.query.get("_id") for r in server.asked("Medication")] == ["m1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer("", 500), ("failed", "HTTP 500")),
+        (Answer("", 401), ("refused", "HTTP 401")),
+        (bundle(), ("complete", None)),
+    ],
+)
+def test_a_medication_that_can_not_be_had_is_told_of_its_type(
+    transport: Transport, answer: Any, expected: tuple[str, str | None]
+) -> None:
+    request = {
+        "resourceType": "MedicationRequest",
+        "id": "r1",
+        "subject": {"reference": "Patient/1"},
+        "medicationReference": {"reference": "Medication/m1"},
+    }
+    script = {"Patient/1": patient(), "Medication": answer, "Medication/m1": Answer("", 404)}
+    with serving({**script, "MedicationRequest": bundle(request)}) as server:
+        record = acquire(server.base, "1", ("MedicationRequest", "Medication"), transport=transport)
+    assert state(record, "Medication") == expected
+    assert state(record, "MedicationRequest") == ("complete", None)
+
+
+def test_what_prefetch_refers_to_is_fetched_or_missed() -> None:
+    request = {
+        "resourceType": "MedicationRequest",
+        "id": "r1",
+        "subject": {"reference": "Patient/1"},
+        "medicationReference": {"reference": "Medication/m1"},
+    }
+    prefetch = {"patient": patient(), "medicationRequest": bundle(request)}
+    types = frozenset({"Patient", "MedicationRequest", "Medication"})
+    gathering = Acquisition("1", deadline=Deadline(5), prefetched=read_prefetch(prefetch, "1", types))
+    gathering.gather(Wanted(types))
+    assert state(gathering.record(), "Medication") == ("failed", "not in prefetch, and no fhirServer to ask")
+
+
+def test_what_the_token_may_not_read_is_not_included(transport: Transport) -> None:
+    scope = "patient/Patient.rs patient/MedicationRequest.rs"
+    with serving({"Patient/1": patient()}) as server:
+        gathering = Acquisition(
+            "1", deadline=Deadline(5), source=Source(server.base, transport, SECRET, scope, reach=LOOPBACK)
+        )
+        gathering.gather(Wanted(frozenset({"MedicationRequest"})))
+    assert [set(r.query) for r in server.asked("MedicationRequest")] == [{"patient", "_count"}]
+
+
+@pytest.mark.parametrize(
+    "objection",
+    [Answer(outcome(), 403), bundle(outcome("warning", "not-supported")), outcome()],
+    ids=["403", "warning", "outcome"],
+)
+def test_a_server_that_objects_to_the_include_is_asked_without(transport: Transport, objection: Any) -> None:
+    def strict(query: dict[str, str]) -> Any:
+        return objection if "_include" in query else bundle()
+
+    with serving({"Patient/1": patient(), "MedicationRequest": strict}) as server:
+        record = acquire(server.base, "1", ("MedicationRequest",), transport=transport)
+    assert state(record, "MedicationRequest") == ("complete", None)
+    assert len(server.asked("MedicationRequest")) == 2
+
+
+def test_a_server_left_alone_fails_every_type_that_must_be_asked(transport: Transport) -> None:
+    class Silent(Source):
+        def client(self, deadline: Deadline) -> Any:
+            raise FetchFailure("server not answering")
+
+    def gathering(prefetch: dict[str, Any]) -> Acquisition:
+        types = ("Patient", "Condition", "Observation")
+        return Acquisition(
+            "1",
+            deadline=Deadline(5),
+            prefetched=read_prefetch(prefetch, "1", types),
+            source=Silent("http://127.0.0.1:9/fhir", transport, reach=LOOPBACK),
+        )
+
+    wanted = Wanted(frozenset({"Condition", "Observation"}))
+    with pytest.raises(UnobtainableError, match="server not answering"):
+        gathering({}).gather(wanted)
+    known = gathering({"patient": patient(), "condition": bundle(condition(), total=2)})
+    known.gather(wanted)
+    record = known.record()
+    assert state(record, "Condition") == ("failed", "server not answering")
+    assert record.state("Condition").count == 1
+    assert state(record, "Observation") == ("failed", "server not answering")
+
+
 CODES = tuple(f"{n}-{n % 10}" for n in range(120))
 
 
@@ -367,6 +498,36 @@ def test_observations_by_code_and_category_where_all_are_refused(transport: Tran
     }  # fmt: skip
     assert state(record, "Observation") == ("complete", None)
     assert record.state("Observation").count == 3 + 6 + 1
+
+
+def test_a_server_that_takes_few_codes_at_a_time_gets_few(transport: Transport) -> None:
+    def by_code(query: dict[str, str]) -> Any:
+        codes = query.get("code", "").split(",")
+        if "category" in query:
+            return bundle()
+        return bundle(*(observation(f"o-{c}") for c in codes)) if len(codes) <= 13 else Answer("", 414)
+
+    with serving({"Patient/1": patient(), "Observation": by_code}) as server:
+        record = acquire(
+            server.base,
+            "1",
+            ("Observation",),
+            transport=transport,
+            observation_codes=CODES[:50],
+            by_code=True,
+        )
+    assert state(record, "Observation") == ("complete", None)
+    assert record.state("Observation").count == 50
+
+
+def test_codes_are_escaped_and_no_url_grows_too_long() -> None:
+    codes = ["a,b", "c|d", "e$f", "g\\h", *("ç" * 40 + str(n) for n in range(30))]
+    chunks = list(code_chunks(codes))
+    assert chunks[0][:4] == ("a\\,b", "c\\|d", "e\\$f", "g\\\\h")
+    assert sum(len(chunk) for chunk in chunks) == len(codes)
+    assert all(len(quote(",".join(chunk))) <= 1600 for chunk in chunks)
+    assert list(code_chunks([])) == []
+    assert [len(chunk) for chunk in code_chunks(["x" * 3000, "y"])] == [1, 1]
 
 
 def test_observations_by_code_only_where_the_site_says_so(transport: Transport) -> None:
@@ -452,9 +613,23 @@ def test_a_prefetch_that_is_not_complete_is_fetched_again(transport: Transport, 
     prefetch = {"patient": patient(), "condition": broken, "observation": None}
     record, asked = gathered(transport, prefetch, {"Condition": bundle(condition("c1"))})
     assert asked == ["Condition"]
-    assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
+    kept = ["c0"] if isinstance(broken, dict) and ("link" in broken or "total" in broken) else []
+    assert [c["id"] for c in record.of_type("Condition")] == ["c1", *kept]
     assert state(record, "Condition") == ("complete", None)
     assert state(record, "Observation") == ("complete", None)
+
+
+def test_of_two_versions_the_newer_one_counts_wherever_it_came_from(transport: Transport) -> None:
+    old, new = ({"meta": {"versionId": v}, "code": {"text": v}} for v in ("1", "2"))
+    prefetch = {
+        "patient": patient(),
+        "condition": bundle(condition("c0", **old), condition("c1", **new), total=3),
+        "observation": None,
+    }
+    page = bundle(condition("c0", **new), condition("c1", **old), outcome())
+    record, _ = gathered(transport, prefetch, {"Condition": page})
+    assert {c["id"]: c["code"]["text"] for c in record.of_type("Condition")} == {"c0": "2", "c1": "2"}
+    assert record.state("Condition").state == "failed"
 
 
 def test_what_a_broken_prefetch_did_bring_stays_where_the_server_fails(transport: Transport) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from cds_service.errors import AuthoringError
 from cds_service.terminology import systems
-from cds_service.terminology.concept_maps import ConceptMaps, Target, load_concept_maps
+from cds_service.terminology.concept_maps import ConceptMaps, Target, load_concept_maps, read_site_maps
+from cds_service.terminology.map_rules import RESEARCH_SUBJECT_STATUS as STATUSES
 
 
 def concept_map(equivalence: str = "equivalent", **changes: Any) -> dict[str, Any]:
@@ -91,22 +92,147 @@ def test_a_site_s_map_extends_the_built_in_one(tmp_path: Path) -> None:
     assert maps.sha256 != load_concept_maps().sha256
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "{",
-        "[]",
-        json.dumps({"resourceType": "ValueSet"}),
-        json.dumps(concept_map(id="no-such-map")),
-        json.dumps(concept_map("sideways")),
-        json.dumps(concept_map(group=[{"source": "urn:site", "element": [{"target": [{"code": 1}]}]}])),
-        json.dumps(concept_map(group="x")),
-    ],
-)
-def test_a_bad_site_map_is_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / "bad.json").write_text(content, encoding="utf-8")
-    with pytest.raises(AuthoringError, match=r"bad\.json"):
+def element(code: Any = "TGP", /, **target: Any) -> dict[str, Any]:
+    return {"code": code, "target": [{"code": "1742-6", "equivalence": "equivalent", **target}]}
+
+
+def lab_map(*elements: Any, **group: Any) -> dict[str, Any]:
+    return concept_map(
+        group=[{"source": "urn:site", "target": systems.LOINC, "element": list(elements), **group}]
+    )
+
+
+def other_map(map_id: str, source: str, target: str, code: str, leads: str) -> dict[str, Any]:
+    elements = [element(code, code=leads)]
+    return concept_map(id=map_id, group=[{"source": source, "target": target, "element": elements}])
+
+
+MISTAKES: dict[str, tuple[Any, str]] = {
+    "not JSON": ("{", "not JSON (unexpected end"),
+    "bytes that are no text": (b"\xff\xfe{}", "not JSON ("),
+    "no object": ([], "not a FHIR ConceptMap: `resourceType` must say so"),
+    "another resource": ({"resourceType": "ValueSet"}, "not a FHIR ConceptMap: `resourceType` must say so"),
+    "no id": (concept_map(id=None), "the id is missing: it must be one of local-lab-to-loinc, units-to-ucum, "),
+    "an id of no map": (concept_map(id="local-lab"), "the id is 'local-lab': it must be one of local-lab-to-loinc, "),
+    "a map that no site may change": (
+        other_map("rxnorm-atc-drugclass", "urn:site", systems.DRUG_CLASS, "AZA", "immunosuppressant"),
+        "of the map rxnorm-atc-drugclass: a site can't add to it: map a drug's code to ATC or RxNorm in local-lab",
+    ),
+    "group is no list": (concept_map(group="x"), "group: must be a list of objects"),
+    "no target system": (lab_map(element(), target=None), "group[0]: `source` and `target` must be the URIs"),
+    "a target system of no use": (
+        lab_map(element(), target="http://loinc.org/"),
+        "group[0].target: http://loinc.org/ is no system that this map leads to: it must be one of http://loinc.org, ",
+    ),
+    "no source where one is wanted": (
+        other_map("el-escorial-local", "", systems.EL_ESCORIAL_CATEGORY, "D", "definite"),
+        "group[0].source: is missing: name the system of the codes",
+    ),
+    "another source than the map's": (
+        other_map("units-to-ucum", "urn:site", systems.UCUM, "UI", "U/L"),
+        f"group[0].source: urn:site is none that this map leads from: it must be {systems.UNIT_TEXT}",
+    ),
+    "unmapped codes": (
+        lab_map(element(), unmapped={"mode": "fixed", "code": "1742-6"}),
+        "group[0].unmapped: is not followed: list each code as an element",
+    ),
+    "no elements": (lab_map(), "group[0].element: must be a list of mapped codes"),
+    "an element that is none": (lab_map("TGP"), "group[0].element[0]: `code` must be the code that is mapped"),
+    "an element without code": (lab_map(element(), element(None)), "group[0].element[1]: `code` must be the code"),
+    "a blank at the end": (lab_map(element("TGP ")), "group[0].element[0] (TGP ): `code` begins or ends with a blank"),
+    "targets that are no list": (lab_map({"code": "TGP", "target": {}}), "element[0] (TGP).target: must be a list"),
+    "no target code": (lab_map(element(code=None)), "group[0].element[0] (TGP).target[0]: `code` is missing"),
+    "a LOINC code with a typing error": (
+        lab_map(element(code="1742-7")), "(TGP).target[0]: 1742-7 has a wrong check digit: it is no such code",
+    ),
+    "no equivalence": (lab_map(element(equivalence=None)), "(TGP).target[0]: `equivalence` is None: it must be one of"),
+    "an unknown equivalence": (lab_map(element(equivalence="same")), "target[0]: `equivalence` is 'same': it must be"),
+    "the shape of R5": (
+        lab_map({"code": "TGP", "target": [{"code": "1742-6", "relationship": "source-is-narrower-than-target"}]}),
+        "(TGP).target[0]: `relationship` is FHIR R5's, and this is read as R4: here `equivalence` 'wider'",
+    ),
+    "a condition on the mapping": (
+        lab_map(element(dependsOn=[{"property": "x"}])), "(TGP).target[0]: `dependsOn` is not followed: map what holds",
+    ),
+    "a code twice": (
+        lab_map(element(), element("TGO"), element(code="1920-8")),
+        "group[0].element[2] (TGP): stands at group[0].element[0] (TGP), too: keep one of both",
+    ),
+    "texts that are compared as the same": (
+        concept_map(
+            id="qualitative-result",
+            group=[
+                {"source": systems.RESULT_TEXT, "target": systems.QUALITATIVE_RESULT,
+                 "element": [element("Sem reação", code="negative"), element("sem-reacao", code="negative")]},
+            ],
+        ),
+        "group[0].element[1] (sem-reacao): stands at group[0].element[0] (Sem reação), too: keep one of both",
+    ),
+    "an unknown result": (
+        other_map("qualitative-result", "urn:site", systems.QUALITATIVE_RESULT, "R", "reactive"),
+        "(R).target[0]: reactive is none of positive, weak-positive, negative, indeterminate",
+    ),
+    "an unknown category": (
+        other_map("el-escorial-local", "urn:site", systems.EL_ESCORIAL_CATEGORY, "D", "certain"),
+        "(D).target[0]: certain is none of definite, probable, ",
+    ),
+    "no unit": (
+        other_map("units-to-ucum", systems.UNIT_TEXT, systems.UCUM, "ui", "Ui/L"),
+        "(ui).target[0]: Ui/L is no UCUM unit",
+    ),
+    "an unknown participation": (
+        other_map("researchsubject-status", STATUSES, systems.PARTICIPATION, "x", "yes"),
+        "(x).target[0]: yes is none of participating, possibly, no",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_told_with_file_and_place(tmp_path: Path, case: str) -> None:
+    content, told = MISTAKES[case]
+    if not isinstance(content, (str, bytes)):
+        content = json.dumps(content)
+    (tmp_path / "bad.json").write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(AuthoringError) as raised:
         load_concept_maps(extra_dir=tmp_path)
+    assert str(raised.value).startswith(f"{tmp_path / 'bad.json'}: ")
+    assert told in str(raised.value)
+
+
+def test_all_mistakes_of_all_files_are_listed(tmp_path: Path) -> None:
+    bad = lab_map(element(code="1742-7"), element("TGO", equivalence="same"))
+    (tmp_path / "a.json").write_text(json.dumps(bad), encoding="utf-8")
+    (tmp_path / "b.json").write_text("{", encoding="utf-8")
+    found = read_site_maps(tmp_path).mistakes
+    assert [mistake.partition(": ")[0].rpartition("/")[2] for mistake in found] == [
+        "a.json",
+        "a.json",
+        "b.json",
+    ]
+    with pytest.raises(AuthoringError, match=r"a\.json.*and 2 more: `cds-service doctor` lists them"):
+        load_concept_maps(extra_dir=tmp_path)
+
+
+def test_a_code_that_two_files_map_is_a_mistake_of_both(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(lab_map(element())), encoding="utf-8")
+    (tmp_path / "b.json").write_text(json.dumps(lab_map(element(code="1920-8"))), encoding="utf-8")
+    with pytest.raises(
+        AuthoringError, match=r"b\.json: .*\(TGP\): .*a\.json maps it at .*, too: keep one of both"
+    ):
+        load_concept_maps(extra_dir=tmp_path)
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(AuthoringError, match=r"folder\.json: can't be read"):
+        load_concept_maps(extra_dir=tmp_path)
+
+
+def test_files_of_other_kinds_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("maps of the laboratory", encoding="utf-8")
+    assert load_concept_maps(extra_dir=tmp_path).site_sha256 is None
+    (tmp_path / "UPPER.JSON").write_text(json.dumps(concept_map()), encoding="utf-8")
+    assert load_concept_maps(extra_dir=tmp_path).translate("local-lab-to-loinc", "urn:site", "TGP")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""Faults at random: whatever goes wrong, no verdict is other than the full data's or unknown.
+
+A patient is drawn (a vignette, or facts at random), the way of providing (prefetch, fetch, or some of each; page
+sizes), and some faults. The same examples on every machine; HYPOTHESIS_EXAMPLES=10 tries ten times as many, others
+each time.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds_service.screening import Screener
+from tests.faults.conftest import Hospital, patient_of
+from tests.faults.expected import check_honest, check_same, status_of
+from tests.faults.test_table import FIT, WELL, check_quiet
+from tests.properties.records import records, tried
+from tests.support.chart_server import Asked, Json
+from tests.support.faults import LOST, PAGES, WRONGS
+from tests.trials.assessing import assess
+from tests.trials.make_vignettes import FOLDER
+
+VIGNETTES: Final = [json.loads(path.read_text("utf-8"))["bundle"] for path in sorted(FOLDER.glob("*.json"))]
+# As often as all others together: those that lack nothing, which a fault must not keep so.
+FITTING: Final = [
+    record for record in [FIT, *VIGNETTES] if assess(record)["status"] == "eligible-pending-review"
+]
+# Kinds by how much of a verdict hangs on them.
+KINDS: Final = (
+    "Observation",
+    "Condition",
+    "MedicationRequest",
+    "Medication",
+    "Procedure",
+    "ResearchSubject",
+    "DeviceUseStatement",
+    "QuestionnaireResponse",
+    "Consent",
+    "Patient",
+    "metadata",
+)
+# Waits of its own, or a second's work each.
+_COSTLY: Final = frozenset(
+    name for name in WRONGS if "bomb" in name or "without end" in name or name == "HTTP 429 without a word"
+)
+_QUICK: Final = sorted(WRONGS.keys() - _COSTLY)
+_IN_PREFETCH: Final = sorted(PAGES.keys() - _COSTLY)
+
+_who = st.one_of(st.sampled_from(FITTING), st.sampled_from([WELL, *VIGNETTES]), records())
+_faults = st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(_QUICK)), min_size=0, max_size=3)
+
+
+@st.composite
+def ways(draw: st.DrawFn, kinds: tuple[str, ...]) -> dict[str, str | None]:
+    """Resource type → how prefetch provides it: whole, the first page of it, or with a fault; others are fetched."""
+    found: dict[str, str | None] = {}
+    for kind in draw(st.lists(st.sampled_from(kinds), unique=True, max_size=len(kinds))):
+        found[kind] = draw(st.sampled_from([None, None, "first page", *_IN_PREFETCH]))
+    return found
+
+
+def _value(hospital: Hospital, kind: str, patient_id: str, how: str | None) -> Any:
+    chart = hospital.chart
+    if kind == "Patient":
+        return next(r for r in chart.resources if (r["resourceType"], r["id"]) == (kind, patient_id))
+    query = {"patient": patient_id, **({"_count": "1"} if how == "first page" else {})}
+    page = chart.page(kind, query)
+    if how in (None, "first page"):
+        return page
+    asked = Asked(kind, 1, f"{chart.base}/{kind}?patient={patient_id}", chart.base, None, query)
+    sent = PAGES[how].does(asked, page)
+    return sent if isinstance(sent, dict) else None
+
+
+@pytest.fixture(scope="module")
+def kinds(screener: Screener) -> tuple[str, ...]:
+    return tuple(sorted(screener.wanted(None).types - {"Medication", "ResearchStudy"}))
+
+
+@tried(120)
+@given(data=st.data())
+def test_no_fault_changes_a_verdict(hospital: Hospital, kinds: tuple[str, ...], data: st.DataObject) -> None:
+    record = data.draw(_who)
+    way = data.draw(ways(kinds))
+    faults = data.draw(_faults)
+    page_size = data.draw(st.sampled_from([1000, 1000, 3, 1]))
+    server = data.draw(st.sampled_from([True, True, True, False]))
+    chart, patient_id = hospital.chart, patient_of(record)
+    chart.moves()
+    chart.serves(record)
+    prefetch = {k[0].lower() + k[1:]: _value(hospital, k, patient_id, how) for k, how in way.items()}
+    chart.page_size = page_size
+    chart.faults.extend(WRONGS[name].on(kind) for kind, name in faults if not _unfit(kind, name))
+    try:
+        answered = hospital.call(patient_id, prefetch=prefetch, server=server)
+    finally:
+        chart.page_size = 1000
+    check_quiet(answered)
+    assert answered.status in (200, 412)
+    _check(assess(record), answered.assessment, answered.cards)
+
+
+def _unfit(kind: str, name: str) -> bool:
+    """Whether a fault of pages would strike what has none."""
+    return WRONGS[name].pages and kind in ("Patient", "Medication", "metadata")
+
+
+def _check(full: Json, found: Json | None, cards: list[Json]) -> None:
+    if not full["card"]:
+        assert cards == []
+    if found is None:
+        assert cards == []
+        return
+    if full["status"] == "not-applicable":
+        assert found["status"] == "not-applicable"
+        return
+    check_honest(full, found)
+    assert found["status"] == status_of(found)
+    lost = [kind for kind, got in found["data"].items() if got["state"] != "complete"]
+    if not lost:
+        check_same(full, found)
+
+
+@pytest.mark.parametrize("number", range(len(VIGNETTES)))
+def test_every_vignette_is_the_same_by_fetch(hospital: Hospital, number: int) -> None:
+    """Without a fault, nothing is lost: the property above could not fail otherwise."""
+    record = VIGNETTES[number]
+    hospital.chart.moves()
+    hospital.chart.serves(record)
+    hospital.chart.page_size = 2
+    try:
+        answered = hospital.call(patient_of(record))
+    finally:
+        hospital.chart.page_size = 1000
+    full = assess(record)
+    if answered.assessment is None:
+        assert not full["card"]
+    else:
+        check_same(full, answered.assessment)
+
+
+def test_the_faults_do_lose_what_they_strike(hospital: Hospital) -> None:
+    """The property would see a fault: one that loses a type makes the patient who fits unknown."""
+    for name in ("HTML", "total above", "a link of a number"):
+        assert WRONGS[name].leaves == LOST
+        hospital.chart.moves()
+        hospital.chart.serves(FIT)
+        hospital.chart.faults.append(WRONGS[name].on("Procedure"))
+        answered = hospital.call(patient_of(FIT))
+        assert answered.assessment is not None
+        assert answered.assessment["status"] == "unknown"
