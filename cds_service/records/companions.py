@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from cds_service.records import scopes
-from cds_service.records.fhir_search import side_by_side
-from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
+from cds_service.records.fhir_search import code_chunks, side_by_side
+from cds_service.records.fhir_transport import MORE_DATA, Deadline, FetchFailure, PooledClient
 from cds_service.records.obtained import Obtained
 from cds_service.records.record import COMPLETE, FAILED, REFUSED, TRUNCATED
 from cds_service.records.references import References
@@ -42,8 +42,7 @@ _REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = Mappin
 )
 
 
-_IDS_A_SEARCH: Final = 40
-_MOST_IDS: Final = 400
+_MOST_SEARCHES: Final = 20  # of one type, of up to 50 ids each
 _MOST_READS: Final = 40
 # A drug of drugs of substances; what refers further says nothing more.
 _ROUNDS: Final = 3
@@ -153,12 +152,11 @@ class _Fetched:
             if scopes.lacks(self.scope, kind):
                 self.add_state(kind, (REFUSED, "scope not granted"))
                 continue
-            ids = sorted(wanted[kind])
-            if len(ids) > _MOST_IDS:
+            chunks = list(code_chunks(sorted(wanted[kind])))
+            if len(chunks) > _MOST_SEARCHES:
                 self.add_state(kind, (TRUNCATED, "more resources than are read"))
-            for start in range(0, min(len(ids), _MOST_IDS), _IDS_A_SEARCH):
-                chunk = ids[start : min(start + _IDS_A_SEARCH, _MOST_IDS)]
-                searches[f"{kind} {start}"] = _Search(self.client, kind, chunk)
+            for number, chunk in enumerate(chunks[:_MOST_SEARCHES]):
+                searches[f"{kind} {number}"] = _Search(self.client, kind, chunk)
         self._run({name: search.run for name, search in searches.items()})
         reads: dict[str, Callable[[], Obtained]] = {}
         for search in searches.values():
@@ -177,6 +175,8 @@ class _Fetched:
         for name, part in side_by_side(jobs, self.deadline, self.parallel).items():
             kind = name.partition(" ")[0]
             self.add_state(kind, (part.state, part.reason))
+            if not self.client.allowance.take(resources=len(part.resources)):
+                self.add_state(kind, (TRUNCATED, MORE_DATA))
             for resource in part.resources:
                 self.resources.setdefault(kind, {})[resource["id"]] = resource
 

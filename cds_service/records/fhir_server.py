@@ -133,9 +133,11 @@ class Acquisition:
 
     def _without_asking(self, resource_type: str) -> Obtained | None:
         """What is known of a type before the server is asked, or None when it must be asked."""
-        if resource_type in self._unavailable:
-            return Obtained(state=NOT_OFFERED, reason="not offered at this site")
         given = self._prefetched.by_type.get(resource_type)
+        if resource_type in self._unavailable:
+            if given is not None and given.resources:
+                return given
+            return Obtained(state=NOT_OFFERED, reason="not offered at this site")
         if given is not None and given.state == COMPLETE and (resource_type != "Patient" or given.resources):
             return given
         if resource_type in UNSEARCHED:

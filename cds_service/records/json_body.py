@@ -1,7 +1,8 @@
 """JSON from outside, read with orjson and bounded in depth and in what it may take of memory.
 
-Error policy: InputError for what is no JSON, no UTF-8, nested deeper than any real message, or made of little else
-than brackets; the text itself is never repeated in the message.
+Error policy: InputError for what is no JSON, no UTF-8, nested deeper than any real message, made of little else
+than brackets, or gives a name twice in one object, of which only the last would be read; the text itself is never
+repeated in the message.
 """
 
 from __future__ import annotations
@@ -44,5 +45,8 @@ def read_counted(body: bytes) -> tuple[Any, int]:
         written = orjson.dumps(value)
     except TypeError:
         raise InputError(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from None
+    # Only a member that was left out takes a colon along: written anew, there are at least those of the texts.
+    if body.count(b":") > written.count(b":"):
+        raise InputError("The JSON gives a name twice in one object: give each once.")
     # Written anew there are no escapes and no blanks left in it: within a text, its quotes would be escaped.
     return value, written.count(RESOURCE)

@@ -9,8 +9,8 @@ import pytest
 
 from cds_service.records.addresses import LOOPBACK
 from cds_service.records.companions import complete, lacking
-from cds_service.records.fhir_transport import Deadline, Transport
-from cds_service.records.prefetch import Obtained
+from cds_service.records.fhir_transport import Bounds, Deadline, Transport
+from cds_service.records.obtained import Obtained
 from cds_service.records.references import References
 from cds_service.records.source import Source
 from tests.unit.records_io.scripted_server import (
@@ -171,11 +171,21 @@ def test_many_ids_are_asked_for_in_chunks_and_bounded(transport: Transport) -> N
 
     with serving({"Medication": answer}) as server:
         few = fetch(server, transport, *(f"m{n}" for n in range(85)))["Medication"]
-        assert len(server.requests) == 3
-        many = fetch(server, transport, *("x" * 60 + f"{n:04}" for n in range(500)))["Medication"]
+        assert len(server.requests) == 2
+        many = fetch(server, transport, *("x" * 60 + f"{n:04}" for n in range(600)))["Medication"]
     assert (len(few.resources), told(few)) == (85, ("complete", None))
-    assert (len(many.resources), told(many)) == (400, ("truncated", "more resources than are read"))
-    assert max(len(r.query["_id"]) for r in server.requests) < 3000
+    assert told(many) == ("truncated", "more resources than are read")
+    assert 400 < len(many.resources) < 600
+    assert len(server.requests) == 2 + 20
+    assert max(len(r.query["_id"]) for r in server.requests) < 1600
+
+
+def test_companions_count_towards_what_a_call_may_read() -> None:
+    bounded = Transport(bounds=Bounds(resources=2))
+    with serving({"Medication": bundle(*(medication(i) for i in "abc"))}) as server:
+        got = fetch(server, bounded, "a", "b", "c")["Medication"]
+    bounded.close()
+    assert told(got) == ("truncated", "more data than are read")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 414, 422, 501])

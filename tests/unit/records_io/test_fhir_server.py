@@ -329,6 +329,21 @@ def test_types_that_the_site_does_not_offer_are_not_asked_for(transport: Transpo
     assert server.asked("Consent") == []
 
 
+def test_what_comes_all_the_same_of_a_type_that_the_site_does_not_offer_is_used() -> None:
+    types = ("Patient", "Condition", "Observation")
+    prefetch = {"patient": patient(), "condition": bundle(condition()), "observation": bundle()}
+    gathering = Acquisition(
+        "1",
+        deadline=Deadline(5),
+        prefetched=read_prefetch(prefetch, "1", types),
+        unavailable=("Condition", "Observation"),
+    )
+    gathering.gather(Wanted(frozenset(types)))
+    record = gathering.record()
+    assert state(record, "Condition") == ("complete", None)
+    assert state(record, "Observation") == ("not-offered", "not offered at this site")
+
+
 def test_a_search_refused_as_asked_is_asked_more_plainly(transport: Transport) -> None:
     def strict(query: dict[str, str]) -> Any:
         return bundle() if set(query) == {"patient"} else Answer(outcome(), 400)

@@ -148,6 +148,13 @@ WHOLE: dict[str, tuple[Pages, list[str]]] = {
         ],
         ["c1", "c2"],
     ),
+    "others' first, where the total covers them": (
+        lambda _: [
+            bundle(condition("x1", "2"), condition("x2", "3"), total=3),
+            bundle(condition("c1"), total=3),
+        ],
+        ["c1"],
+    ),
     "a hint on a later page": (
         lambda _: [bundle(condition("c1")), bundle(condition("c2"), outcome("warning", "suppressed"))],
         ["c1", "c2"],
