@@ -148,7 +148,7 @@ def _open(assessment: Assessment) -> list[_Section]:
     data = [r for r in unknown if r.criterion.tier != "C" and r not in not_computed]
     shown = [r for r in data if not _hidden(r)]
     shown.sort(key=lambda r: not r.blocks)
-    unseen = [r for r in data if r.verdict.reasons in _NOTHING_GOT and not r.verdict.evidence]
+    unseen = [r for r in data if r.verdict.reasons in _NOTHING_GOT and not _found(r)]
     lines = [
         *_not_got(assessment, results, unseen),
         *_absent([r for r in shown if r not in unseen]),
@@ -225,6 +225,11 @@ def _evidence(result: CriterionResult) -> list[str]:
     return []
 
 
+def _found(result: CriterionResult) -> bool:
+    """Whether the chart holds something about the criterion; sex and age are no finding."""
+    return any(not item.reference.startswith("Patient/") for item in result.verdict.evidence)
+
+
 def _plain(value: str) -> bool:
     """Whether a value may stand on a card: a number with a common unit, a diagnosis's degree of certainty, or an
     attestation's fixed words.
@@ -251,7 +256,7 @@ def _hidden_lines(results: Sequence[CriterionResult]) -> list[_Line]:
         elif (
             result.verdict.status != "unknown"
             or not reasons <= _NOT_GOT
-            or (result.verdict.evidence and "not-computed" not in reasons)
+            or (_found(result) and "not-computed" not in reasons)
         ):
             kind = (
                 "infectious-disease" if result.criterion.sensitive == "infectious-disease" else "confidential"

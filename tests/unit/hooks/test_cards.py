@@ -368,12 +368,15 @@ def test_a_sensitive_finding_in_data_that_came_in_part_is_counted_and_not_named(
     found = Evidence("Observation/1", "HBsAg", "positive", "2026-06-01", "final")
     lost = for_want_of("Observation", likely="met", evidence=(found,), blocking=True)
     data = {"Observation": Acquired("truncated", 1, "more pages exist")}
-    detail = made(assessment({"EX08a-HepatitisB": lost, "EX08c-Hiv": for_want_of("Observation")}, data=data))[
-        0
-    ]["detail"]
+    man = Evidence("Patient/1", "Patient", "1971-03-10, male", None, None)
+    others = {
+        "EX08c-Hiv": for_want_of("Observation"),
+        "EX10a-Pregnancy": for_want_of("Observation", likely="not-met", evidence=(man,)),
+    }
+    detail = made(assessment({"EX08a-HepatitisB": lost, **others}, data=data))[0]["detail"]
     lines = [line.strip(" -") for line in detail.splitlines()]
-    assert lines[lines.index("**Unknown (2)**") + 1 :][:2] == [
-        "Data not obtained: Observation (more pages exist), needed by 2 criteria: look these up in the chart",
+    assert lines[lines.index("**Unknown (3)**") + 1 :][:2] == [
+        "Data not obtained: Observation (more pages exist), needed by 3 criteria: look these up in the chart",
         "one infectious-disease criterion: see the assessment",
     ]
 
