@@ -23,8 +23,9 @@ from cds_service.records.searchset import read_page, worse
 
 Resource = dict[str, Any]
 
-# Who refers to whom, by which element, as far as normalisation follows it (`items`, `participation`).
-_REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = MappingProxyType(
+# Who refers to whom, by which element, as far as it is followed: by normalisation (`items`, `participation`) or by the
+# trials' CQL (the study that a Consent is to).
+REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = MappingProxyType(
     {
         "MedicationRequest": (("medicationReference",), frozenset({"Medication"})),
         "MedicationStatement": (("medicationReference",), frozenset({"Medication"})),
@@ -38,6 +39,7 @@ _REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = Mappin
             frozenset({"Medication", "Substance", "Device"}),
         ),
         "ResearchSubject": (("study",), frozenset({"ResearchStudy"})),
+        "Consent": (("provision", "data", "reference"), frozenset({"ResearchStudy"})),
     }
 )
 
@@ -60,7 +62,7 @@ def lacking(resources: Mapping[str, Sequence[Resource]], known: References) -> d
     Not to be asked again in the same call: the ids given to `complete` once.
     """
     found: dict[str, set[str]] = {}
-    for kind in _REFERRING:
+    for kind in REFERRING:
         for resource in resources.get(kind, ()):
             for reference, types in _references_in(resource):
                 target = known.relative(reference)
@@ -77,7 +79,7 @@ def _references_in(resource: Resource) -> Iterator[tuple[str, frozenset[str]]]:
     inner = resource.get("contained")
     for holder in (resource, *(inner if isinstance(inner, list) else ())):
         kind = holder.get("resourceType") if isinstance(holder, dict) else None
-        path, types = _REFERRING.get(kind if isinstance(kind, str) else "", ((), frozenset()))
+        path, types = REFERRING.get(kind if isinstance(kind, str) else "", ((), frozenset()))
         current = [holder] if path else []
         for step in path:
             values = [part.get(step) for part in current if isinstance(part, dict)]
@@ -126,6 +128,8 @@ class _Fetched:
     asked: set[str] = field(default_factory=set)
 
     def obtained(self) -> dict[str, Obtained]:
+        if "Substance" in self.states:  # without its substances it can't be told what a Medication is
+            self.add_state("Medication", self.states["Substance"])
         return {
             kind: Obtained(tuple(self.resources.get(kind, {}).values()), (), *state)
             for kind, state in self.states.items()
