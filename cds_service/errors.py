@@ -83,7 +83,13 @@ class ForbiddenError(CdsServiceError):
 
 
 class UnobtainableError(CdsServiceError):
-    """The Patient resource can't be had, so nothing can be said (CDS Hooks: 412)."""
+    """The Patient resource can't be had, so nothing can be said (CDS Hooks: 412). `reason`: of `records.shortfalls`,
+    where one is known.
+    """
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class RetryLaterError(CdsServiceError):

@@ -54,6 +54,7 @@ FIELDS: Final = frozenset(
         "trial",
         "trials",
         "version",
+        "why",
     }
 )
 

@@ -26,6 +26,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from cds_service import errors
 from cds_service.eligibility.assessment import Assessment
+from cds_service.records.shortfalls import kind_of
 
 OTHER: Final = "other"
 PHASES: Final = ("authenticate", "parse", "gather", "evaluate", "cards", "store", "audit")
@@ -50,31 +51,6 @@ _REFUSALS: Final = frozenset(
     }
     | {str(status.value) for status in HTTPStatus if status >= 400}
 )
-# Reasons of `records` why a type was not got whole, as far as they have a word of their own here.
-_KINDS: Final[Mapping[str, str]] = {
-    "timeout": "timeout",
-    "connection": "connection",
-    "address not allowed": "address",
-    "redirect not followed": "redirect",
-    "link to another server": "link",
-    "answer too large": "too-large",
-    "not JSON": "malformed",
-    "not a FHIR Bundle": "malformed",
-    "malformed Bundle": "malformed",
-    "not a Bundle of search results": "malformed",
-    "unreadable total": "malformed",
-    "the server answered with something else": "malformed",
-    "OperationOutcome": "operation-outcome",
-    "scope not granted": "scope",
-    "scope granted for a part only": "scope",
-    "another patient's data": "other-patient",
-    "more pages exist": "pages",
-    "too many pages": "pages",
-    "total above the entries": "pages",
-    "malformed prefetch": "prefetch",
-    "wrong resource type in prefetch": "prefetch",
-    "not in prefetch, and no fhirServer to ask": "no-server",
-}
 _LATENCIES: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _FETCHES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Of requests to a FHIR server, those for no resource type: its CapabilityStatement, and a page whose link names none.
@@ -248,15 +224,6 @@ class Metrics:
         MultiProcessCollector(gathered, str(self._folder))  # type: ignore[no-untyped-call]
         with _locked(self._folder):
             return generate_latest(gathered), CONTENT_TYPE_LATEST
-
-
-def kind_of(state: str, reason: str | None) -> str:
-    """The kind of failure that a reason of `records` is: one of a few words."""
-    if reason is not None and reason in _KINDS:
-        return _KINDS[reason]
-    if reason is not None and reason.startswith("HTTP ") and reason[5:6] in "45":
-        return f"http-{reason[5]}xx"
-    return state if state in ("failed", "truncated", "refused", "not-offered") else OTHER
 
 
 def _one_of(known: Collection[str], word: str) -> str:

@@ -89,6 +89,8 @@ def assess(
     else:
         record = read_bundle(read_json(_read(str(file))), patient_id=patient_id, missing=left_out)
     assessments = screener.screen(record, trials, day or today(settings)(), explain=explained)
+    if fhir_server is not None:
+        _tell_what_is_missing(assessments)
     if explained and form is Format.text:
         ends.write(_explained(assessments, full=explain_full))
     else:
@@ -181,6 +183,14 @@ def _from_server(
         by_code=settings.service.observations == "codes",
         unavailable=settings.service.unavailable,
     )
+
+
+def _tell_what_is_missing(assessments: Sequence[Assessment]) -> None:
+    """What the server did not give, beside a result that may go to a file. Of a Bundle the user knows it already."""
+    several = len(assessments) > 1
+    for assessment in assessments:
+        for sentence in assessment.shortfalls:
+            ends.tell(f"{assessment.trial.id}: {sentence}" if several else sentence)
 
 
 def _shown(assessments: Sequence[Assessment], form: Format, *, single: bool) -> bytes:

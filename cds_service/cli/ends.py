@@ -17,12 +17,14 @@ from typing import Final
 import typer
 
 from cds_service.errors import CdsServiceError, TranslationError, UnobtainableError
+from cds_service.records.shortfalls import patient_remedy
 
 DONE: Final = 0
 CHECK_FAILED: Final = 1
 BAD_INPUT: Final = 2
 UNOBTAINABLE: Final = 3
 INTERRUPTED: Final = 130
+_NO_PATIENT: Final = "Check the server's address, the patient's id and the token."
 
 _CODES: Final[Mapping[type[CdsServiceError], int]] = MappingProxyType(
     {TranslationError: CHECK_FAILED, UnobtainableError: UNOBTAINABLE}
@@ -37,7 +39,7 @@ def code_of(error: CdsServiceError) -> int:
 def sentence(error: CdsServiceError) -> str:
     """What the user is told: the error's own words, with what to do where those can't know it."""
     if isinstance(error, UnobtainableError):
-        return f"{error} Check the server's address, the patient's id and the token."
+        return f"{error} {patient_remedy(error.reason) or _NO_PATIENT}"
     return str(error)
 
 

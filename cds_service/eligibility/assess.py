@@ -24,7 +24,8 @@ from cds_service.eligibility.completeness import (
     account,
     allowed_by_attestations,
     allowed_by_data,
-    retrieval_warnings,
+    short_of,
+    shortfalls,
     undecided,
 )
 from cds_service.eligibility.explaining import explain_criterion
@@ -92,6 +93,8 @@ def assess(
     criteria = tuple(CriterionResult(c, judged[c.same_as or c.id].verdict) for c in loaded.trial.criteria)
     participates = _participates(loaded, results)
     status = overall_status(criteria)
+    data = account(loaded, record)
+    not_got = shortfalls(data, {criterion_id: each.verdict for criterion_id, each in judged.items()})
     assessment = Assessment(
         trial=loaded.trial,
         patient=record.patient_reference,
@@ -99,9 +102,10 @@ def assess(
         status=status,
         card=_card_due(judged[loaded.trial.gate].verdict, participates),
         criteria=criteria,
-        data=account(loaded, record),
+        data=data,
         provenance=provenance,
-        warnings=(*record.warnings, *warnings, *answers.warnings, *retrieval_warnings(loaded, record)),
+        warnings=(*record.warnings, *warnings, *answers.warnings, *not_got),
+        shortfalls=not_got,
         failures=failures,
         explanations=tuple(
             _explained(loaded, result, judged, results, record, names, as_of)
@@ -109,7 +113,9 @@ def assess(
             if result.criterion.id in explain
         ),
     )
-    return replace(assessment, notes=_notes(assessment, participates))
+    return replace(
+        assessment, notes=_notes(assessment, participates, _unread_participation(loaded, results, record))
+    )
 
 
 def gate_open(
@@ -273,6 +279,14 @@ def _participates(loaded: LoadedTrial, results: Mapping[str, Result]) -> bool:
     return define is not None and results[define].value is True
 
 
+def _unread_participation(
+    loaded: LoadedTrial, results: Mapping[str, Result], record: PatientRecord
+) -> tuple[str, ...]:
+    """The types that would tell whether the patient is in this trial already, as far as they are not whole."""
+    define = loaded.trial.participation
+    return () if define is None else short_of(record, results[define].types)
+
+
 def _card_due(gate: Verdict, participates: bool) -> bool:
     """No card without evidence of the condition, nor to those who are or were in the trial (clinical-spec §1.2).
 
@@ -284,10 +298,14 @@ def _card_due(gate: Verdict, participates: bool) -> bool:
     return not (nothing_seen and not _NOT_GOT.isdisjoint(gate.reasons))
 
 
-def _notes(assessment: Assessment, participates: bool) -> tuple[str, ...]:
+def _notes(assessment: Assessment, participates: bool, unread: tuple[str, ...]) -> tuple[str, ...]:
     notes = []
     if participates:
         notes.append("already in, or through, this trial")
+    elif unread:
+        notes.append(
+            f"not known whether already in, or through, this trial: {', '.join(unread)} not read completely"
+        )
     if assessment.excluded_by_boundary_only:
         notes.append("excluded unless the PI rules otherwise")
     if not assessment.card and not participates:

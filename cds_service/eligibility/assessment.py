@@ -71,7 +71,8 @@ class Assessment:
     """One trial, one patient, one day. `card` says whether a card is due at all (design §6, "No noise").
 
     `failures`: defines that failed at run time, for the log; their criteria are unknown(not-computed).
-    `explanations`: of the criteria for which one was asked.
+    `explanations`: of the criteria for which one was asked. `shortfalls`: those of the warnings that say what could not
+    be got.
     """
 
     trial: Trial
@@ -86,6 +87,7 @@ class Assessment:
     warnings: tuple[str, ...] = ()
     failures: tuple[EvaluationError, ...] = ()
     explanations: tuple[CriterionExplanation, ...] = ()
+    shortfalls: tuple[str, ...] = ()
 
     @property
     def exclusions(self) -> tuple[CriterionResult, ...]:

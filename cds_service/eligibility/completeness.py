@@ -6,27 +6,43 @@ offer makes what finds nothing else unknown(not-offered). Pure functions; nothin
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from cds_service.eligibility.catalog import LoadedTrial
 from cds_service.eligibility.needs import ATTESTATIONS, COMPANIONS
 from cds_service.eligibility.trial import Criterion
 from cds_service.eligibility.verdict import UNKNOWN, Verdict
 from cds_service.elm import Result
+from cds_service.records.patient_search import REFERRED
 from cds_service.records.record import (
-    COMPLETE,
     FAILED,
     NOT_OFFERED,
+    PENDING,
     REFUSED,
     TRUNCATED,
     Acquired,
     PatientRecord,
 )
+from cds_service.records.shortfalls import advice, is_short, remedy, shown_reason
+
+_SAID: Final[Mapping[str, str]] = {
+    FAILED: "not obtained",
+    TRUNCATED: "obtained in part",
+    REFUSED: "refused",
+    PENDING: "not asked for",
+    NOT_OFFERED: "not available electronically",
+}
 
 
 def account(loaded: LoadedTrial, record: PatientRecord) -> dict[str, Acquired]:
-    """How each resource type that the trial reads was obtained, with whatever else the record accounts for."""
-    return {kind: record.state(kind) for kind in sorted(loaded.needs.all | set(record.account))}
+    """How each resource type that the trial reads was obtained, with whatever else the record accounts for.
+
+    A reason is one of the closed set of `records.shortfalls`, or none.
+    """
+    found = {kind: record.state(kind) for kind in sorted(loaded.needs.all | set(record.account))}
+    return {kind: replace(acquired, reason=shown_reason(acquired.reason)) for kind, acquired in found.items()}
 
 
 def undecided(verdict: Verdict, *reasons: str) -> Verdict:
@@ -37,6 +53,28 @@ def undecided(verdict: Verdict, *reasons: str) -> Verdict:
     return replace(verdict, status=UNKNOWN, basis=None, reasons=(*reasons, *kept), likely=likely)
 
 
+def short_of(record: PatientRecord, read: Collection[str]) -> tuple[str, ...]:
+    """Which of these types, and of the companions that they lead to, are not all that the source has."""
+    own = sorted(kind for kind in read if is_short(record.state(kind).state))
+    # Companions are not asked for by themselves: until something refers to one they are not missing.
+    lost = {
+        kind for kind, acquired in record.account.items() if acquired.state in (FAILED, TRUNCATED, REFUSED)
+    }
+    return (*own, *sorted(lost & _led_to(record, read) - {*own})) if lost else tuple(own)
+
+
+def _led_to(record: PatientRecord, read: Collection[str]) -> set[str]:
+    """The companions of these types, and whatever the resources at hand may refer to in turn."""
+    found = {kind for kind, holders in COMPANIONS.items() if not holders.isdisjoint(read)}
+    pending = [*read, *found]
+    while pending:
+        kind = pending.pop()
+        new = REFERRED.get(kind, frozenset()) - found if record.of_type(kind) else ()
+        found.update(new)
+        pending += new
+    return found
+
+
 def allowed_by_data(
     loaded: LoadedTrial, criterion: Criterion, verdict: Verdict, result: Result, record: PatientRecord
 ) -> Verdict:
@@ -44,43 +82,67 @@ def allowed_by_data(
     read = loaded.needs.by_criterion[criterion.id]
     if criterion.lazy:
         read = result.types | frozenset(criterion.reads or ())
-    states = {kind: record.state(kind) for kind in read}
-    failed = sorted(k for k, s in states.items() if s.state not in (COMPLETE, NOT_OFFERED))
-    failed += sorted(
-        kind
-        for kind, holders in COMPANIONS.items()
-        if not holders.isdisjoint(read) and record.state(kind).state in (FAILED, TRUNCATED, REFUSED)
-    )
-    if failed:
-        likely = verdict.status if verdict.basis in ("explicit", "computed") else None
-        note = "could not be read completely: " + ", ".join(failed)
-        open_ = undecided(verdict, "retrieval-failed")
-        return replace(open_, likely=open_.likely or likely, notes=(*verdict.notes, note))
-    absent = sorted(k for k, s in states.items() if s.state == NOT_OFFERED)
+    if short := short_of(record, read):
+        # What was found all the same hints at the answer; that nothing was found does not.
+        likely = verdict.status if verdict.basis in ("explicit", "computed") and verdict.evidence else None
+        note = "could not be read completely: " + ", ".join(short)
+        return replace(
+            _for_want_of(undecided(verdict, "retrieval-failed"), short, note),
+            likely=verdict.likely or likely,
+        )
+    absent = tuple(sorted(kind for kind in read if record.state(kind).state == NOT_OFFERED))
     nothing_found = verdict.basis is not None and not verdict.evidence
     if absent and (verdict.basis == "no-evidence" or nothing_found or "missing-data" in verdict.reasons):
         note = "not available electronically here: ask the patient (" + ", ".join(absent) + ")"
-        return replace(undecided(verdict, "not-offered"), notes=(*verdict.notes, note))
+        return _for_want_of(undecided(verdict, "not-offered"), absent, note)
     return verdict
 
 
 def allowed_by_attestations(criterion: Criterion, verdict: Verdict, record: PatientRecord) -> Verdict:
-    """Answers that could not be read might have decided what the data leave open."""
+    """Answers that could not be read might have decided what the data leave open.
+
+    A lazy criterion is judged before they are asked for, too: then they are not missing yet.
+    """
     state = record.state(ATTESTATIONS).state
-    if state in (COMPLETE, NOT_OFFERED) or criterion.lazy or not criterion.attestable:
+    if not is_short(state) or (criterion.lazy and state == PENDING) or not criterion.attestable:
         return verdict
-    if verdict.basis in ("explicit", "computed"):
+    if verdict.basis in ("explicit", "computed") or ATTESTATIONS in verdict.unobtained:
         return verdict
     note = "attestations could not be read completely"
-    return replace(undecided(verdict, "retrieval-failed"), notes=(*verdict.notes, note))
+    return _for_want_of(undecided(verdict, "retrieval-failed"), (ATTESTATIONS,), note)
 
 
-def retrieval_warnings(loaded: LoadedTrial, record: PatientRecord) -> tuple[str, ...]:
-    warnings = []
-    for kind, acquired in account(loaded, record).items():
-        if acquired.state not in (COMPLETE, NOT_OFFERED):
-            why = f" ({acquired.reason})" if acquired.reason else ""
-            warnings.append(
-                f"{kind}: {acquired.state}{why}. What needs it is unknown: try again, or check by hand."
-            )
-    return tuple(warnings)
+def _for_want_of(verdict: Verdict, types: tuple[str, ...], note: str) -> Verdict:
+    return replace(
+        verdict, notes=(*verdict.notes, note), unobtained=tuple(dict.fromkeys((*verdict.unobtained, *types)))
+    )
+
+
+def shortfalls(data: Mapping[str, Acquired], verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
+    """What could not be got, a sentence for each reason: which types, why, how many criteria are open for want of
+    them, and what to do.
+
+    `data`: see `account`; `verdicts` by criterion id, each criterion once.
+    """
+    alike: dict[tuple[str, str | None], list[str]] = {}
+    for kind, acquired in data.items():
+        if is_short(acquired.state) or any(kind in v.unobtained for v in verdicts.values()):
+            alike.setdefault((acquired.state, acquired.reason), []).append(kind)
+    return tuple(
+        _sentence(state, reason, types, _open_for_want_of(types, verdicts))
+        for (state, reason), types in alike.items()
+    )
+
+
+def _open_for_want_of(types: Sequence[str], verdicts: Mapping[str, Verdict]) -> int:
+    return sum(v.status == UNKNOWN and not set(types).isdisjoint(v.unobtained) for v in verdicts.values())
+
+
+def _sentence(state: str, reason: str | None, types: Sequence[str], criteria: int) -> str:
+    why = f" ({reason})" if reason else ""
+    said = f"{', '.join(types)}: {_SAID.get(state, state)}{why}."
+    if not criteria:
+        return f"{said} No criterion is open for want of {'it' if len(types) == 1 else 'them'}."
+    number = "1 criterion is" if criteria == 1 else f"{criteria} criteria are"
+    to_do = advice(state, reason) if state == NOT_OFFERED else remedy(state, reason, types)
+    return f"{said} {number} unknown for want of {'it' if len(types) == 1 else 'them'}: {to_do}."

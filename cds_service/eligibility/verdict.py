@@ -65,6 +65,7 @@ class Verdict:
 
     `blocking`: whether an unknown keeps the overall status from being positive (tier A, unless the CQL says otherwise).
     `attestable`: whether a coordinator's answer may resolve it (clinical-spec §1.3, last bullet).
+    `unobtained`: the resource types for want of which it is unknown(retrieval-failed) or unknown(not-offered).
     """
 
     status: str
@@ -77,6 +78,7 @@ class Verdict:
     suggestions: tuple[Order, ...] = ()
     blocking: bool = False
     attestable: bool = True
+    unobtained: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from cds_service.eligibility.assessment import Assessment, CriterionResult
 from cds_service.eligibility.questionnaire import ANSWER_DISPLAYS
+from cds_service.records.shortfalls import advice
 from cds_service.rendering.text import printable
 from cds_service.rendering.words import REASON, likely_word, word_for
 
@@ -42,6 +43,8 @@ _MISSING: Final = frozenset({"missing-data", "stale-data"})
 # Resources whose evidence is a measurement or an answer, not the name of a finding.
 _MEASURED: Final = frozenset({"Observation", "QuestionnaireResponse"})
 _NOT_GOT: Final = frozenset({"retrieval-failed", "not-offered", "not-computed"})
+# Reasons that leave nothing to say of a criterion but that its data could not be got.
+_NOTHING_GOT: Final = (("retrieval-failed",), ("not-offered",))
 
 _Line = tuple[str, int]  # its text, and how many criteria it speaks of
 
@@ -145,11 +148,10 @@ def _open(assessment: Assessment) -> list[_Section]:
     data = [r for r in unknown if r.criterion.tier != "C" and r not in not_computed]
     shown = [r for r in data if not _hidden(r)]
     shown.sort(key=lambda r: not r.blocks)
-    not_got = [r for r in data if r.verdict.reasons == ("retrieval-failed",)]
-    shown = [r for r in shown if r not in not_got or r.verdict.evidence]
+    unseen = [r for r in data if r.verdict.reasons in _NOTHING_GOT and not _found(r)]
     lines = [
-        *_not_got(assessment, len(not_got)),
-        *_absent(shown),
+        *_not_got(assessment, results, unseen),
+        *_absent([r for r in shown if r not in unseen]),
         *_hidden_lines([r for r in data if _hidden(r)]),
     ]
     if not_computed:
@@ -223,6 +225,11 @@ def _evidence(result: CriterionResult) -> list[str]:
     return []
 
 
+def _found(result: CriterionResult) -> bool:
+    """Whether the chart holds something about the criterion; sex and age are no finding."""
+    return any(not item.reference.startswith("Patient/") for item in result.verdict.evidence)
+
+
 def _plain(value: str) -> bool:
     """Whether a value may stand on a card: a number with a common unit, a diagnosis's degree of certainty, or an
     attestation's fixed words.
@@ -246,7 +253,11 @@ def _hidden_lines(results: Sequence[CriterionResult]) -> list[_Line]:
         if result.verdict.status == "unknown" and reasons and reasons <= _MISSING:
             noun = result.criterion.missing_as or "screening test"
             missing[noun] = missing.get(noun, 0) + 1
-        elif not (result.verdict.status == "unknown" and reasons and reasons <= _NOT_GOT):
+        elif (
+            result.verdict.status != "unknown"
+            or not reasons <= _NOT_GOT
+            or (_found(result) and "not-computed" not in reasons)
+        ):
             kind = (
                 "infectious-disease" if result.criterion.sensitive == "infectious-disease" else "confidential"
             )
@@ -259,22 +270,41 @@ def _hidden_lines(results: Sequence[CriterionResult]) -> list[_Line]:
     return lines
 
 
-def _not_got(assessment: Assessment, criteria: int) -> list[_Line]:
-    """One line on the data that could not be got, how many criteria need it, and what to do about it."""
-    lost = {
-        kind: acquired
-        for kind, acquired in sorted(assessment.data.items())
-        if acquired.state in ("failed", "truncated", "refused")
-    }
-    if not lost:
-        return []
-    reasons = sorted({acquired.reason or acquired.state for acquired in lost.values()})
-    needed = f", needed by {counted(criteria, 'criterion')}" if criteria else ""
-    kinds = ", ".join(list(lost)[:4]) + (f" and {len(lost) - 4} more" if len(lost) > 4 else "")
-    said = (
-        f"Data not obtained: {kinds} ({escaped(', '.join(reasons), 80)}){needed}: look these up in the chart"
-    )
-    return [(said, criteria)]
+def _not_got(
+    assessment: Assessment, results: Sequence[CriterionResult], unseen: Sequence[CriterionResult]
+) -> list[_Line]:
+    """A line for each thing that a clinician can do about data that could not be got: which, why, and how many
+    criteria are open for want of them. `unseen`: those of which nothing else can be said.
+    """
+    wanted = {kind for r in results if r.verdict.status == "unknown" for kind in r.verdict.unobtained}
+    to_do: dict[str, list[str]] = {}
+    for kind in sorted(wanted & assessment.data.keys()):
+        acquired = assessment.data[kind]
+        to_do.setdefault(advice(acquired.state, acquired.reason), []).append(kind)
+    needing = {what: _needing(results, kinds) for what, kinds in to_do.items()}
+    lines, left = [], list(unseen)
+    for what in sorted(to_do, key=lambda what: -len(needing[what])):
+        mine = [r for r in left if r in needing[what]]
+        left = [r for r in left if r not in mine]
+        lines.append((f"{_lost(assessment, to_do[what], len(needing[what]))}: {what}", len(mine)))
+    return lines
+
+
+def _needing(results: Sequence[CriterionResult], kinds: Sequence[str]) -> list[CriterionResult]:
+    """The criteria that are open for want of these types."""
+    open_ = [r for r in results if r.verdict.status == "unknown"]
+    return [r for r in open_ if not set(kinds).isdisjoint(r.verdict.unobtained)]
+
+
+def _lost(assessment: Assessment, kinds: Sequence[str], number: int) -> str:
+    """`Data not obtained: Observation (timeout), needed by 12 criteria`."""
+    named = ", ".join(kinds[:4]) + (f" and {len(kinds) - 4} more" if len(kinds) > 4 else "")
+    needed = f", needed by {counted(number, 'criterion')}"
+    data = [assessment.data[kind] for kind in kinds]
+    if all(acquired.state == "not-offered" for acquired in data):
+        return f"Not available electronically here: {named}{needed}"
+    reasons = sorted({acquired.reason or acquired.state for acquired in data})
+    return f"Data not obtained: {named} ({escaped(', '.join(reasons), 80)}){needed}"
 
 
 def _trial_text(text: str) -> str:

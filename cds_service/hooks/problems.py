@@ -25,6 +25,7 @@ from cds_service.errors import (
     TooManyRequestsError,
     UnobtainableError,
 )
+from cds_service.records.shortfalls import patient_remedy
 
 FHIR_JSON: Final = "application/fhir+json"
 Log = Callable[..., None]
@@ -38,10 +39,8 @@ _STATUSES: Final[tuple[tuple[type[CdsServiceError], int, str], ...]] = (
     (TooManyRequestsError, 429, "throttled"),
     (RetryLaterError, 503, "transient"),
 )
-# What an EHR can do about an error whose own words know nothing of hooks.
-_ADVICE: Final[Mapping[type[CdsServiceError], str]] = {
-    UnobtainableError: " Send it as prefetch, or name a fhirServer (and fhirAuthorization) that has it.",
-}
+# What an EHR can always do about a Patient that is missing, and the error's own words know nothing of.
+_SEND_IT: Final = "Send it as prefetch, or name a fhirServer (and fhirAuthorization) that has it."
 _FAILED: Final = "The service failed on this request. The operator finds the place in the log."
 _TOO_DEEP: Final = "The request is nested too deeply."
 _HTTP_WORDS: Final[Mapping[int, tuple[str, str]]] = {
@@ -133,7 +132,9 @@ def outcome_of(error: Exception) -> tuple[int, dict[str, Any]]:
     status, code = status_of(error) if isinstance(error, CdsServiceError) else (500, "exception")
     if status == 500 or not isinstance(error, CdsServiceError):
         return status, outcome(code, _FAILED)
-    words = str(error) + _ADVICE.get(type(error), "")
+    words = str(error)
+    if isinstance(error, UnobtainableError):
+        words = " ".join(filter(None, (words, patient_remedy(error.reason), _SEND_IT)))
     return status, outcome(code, words, getattr(error, "expression", None))
 
 

@@ -22,6 +22,7 @@ from cds_service.hooks.messages import parse_request
 from cds_service.hooks.observed import note, phase
 from cds_service.hooks.service import Service
 from cds_service.records.fhir_server import Acquisition
+from cds_service.records.shortfalls import shown_reason
 
 
 def hooks_blueprint(service: Service) -> Blueprint:
@@ -59,11 +60,13 @@ def hooks_blueprint(service: Service) -> Blueprint:
             with phase("cards"):
                 cards = issue(service, service_id, caller, hook, assessments)
         tell(service, assessments)
+        lost = gathering.shortfalls()
         service.log(
             "call",
             cards=len(cards),
             statuses={a.trial.id: a.status for a in assessments},
-            data=_lost(gathering),
+            data={kind: state for kind, (state, _) in lost.items()},
+            why={kind: shown_reason(reason) for kind, (_, reason) in lost.items()},
         )
         return json_response({"cards": cards})
 
@@ -117,8 +120,3 @@ def tell(service: Service, assessments: list[Assessment]) -> None:
                 local_id=failure.local_id,
                 locator=failure.locator,
             )
-
-
-def _lost(gathering: Acquisition) -> dict[str, str]:
-    """Type → state of what could not be had whole."""
-    return {kind: state for kind, (state, _) in gathering.shortfalls().items()}

@@ -61,10 +61,10 @@ def read_bundle(
         )
     entries, problems, warnings = read_entries(bundle)
     originals: dict[int, Mapping[str, Any]] = {}
-    patients = _patients(entries, originals, warnings)
+    one_server = servers is not None or bundle.get("type") == "searchset"
+    patients = _patients(entries, originals, warnings, one_server=one_server)
     patient = _choose(patients, patient_id)
     patient_reference = f"Patient/{patient['id']}"
-    one_server = servers is not None or bundle.get("type") == "searchset"
     references = _references(entries, servers or (), patient_reference, one_server=one_server)
     subjects = Subjects(patient, patient_reference, references, alone=len(patients) == 1)
     kept: list[Resource] = []
@@ -108,7 +108,11 @@ def _servers_of(entries: list[Entry], patient: str) -> list[str]:
 
 
 def _patients(
-    entries: list[Entry], originals: dict[int, Mapping[str, Any]], warnings: list[str]
+    entries: list[Entry],
+    originals: dict[int, Mapping[str, Any]],
+    warnings: list[str],
+    *,
+    one_server: bool,
 ) -> dict[str, Resource]:
     """The Patient resources by id, the latest version of each."""
     found = [entry for entry in entries if entry.type == "Patient"]
@@ -120,7 +124,16 @@ def _patients(
     patients: dict[str, Resource] = {}
     for version in versions:
         known = patients.get(version["id"])
-        patients[version["id"]] = version if known is None else _agreed(known, version, originals)
+        if known is None:
+            patients[version["id"]] = version
+            continue
+        places = {base_of(entry.full_url, f"Patient/{version['id']}") for entry in found} - {None}
+        if len(places) > 1 and not one_server:
+            raise PatientAmbiguousError(
+                "the Bundle holds different Patients of one id, from several servers: send one server's",
+                expression="Bundle.entry",
+            )
+        patients[version["id"]] = _agreed(known, version, originals)
     return patients
 
 

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from cds_service.records import scopes
-from cds_service.records.fhir_search import side_by_side
-from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
+from cds_service.records.fhir_search import code_chunks, side_by_side
+from cds_service.records.fhir_transport import MORE_DATA, Deadline, FetchFailure, PooledClient
 from cds_service.records.obtained import Obtained
 from cds_service.records.record import COMPLETE, FAILED, REFUSED, TRUNCATED
 from cds_service.records.references import References
@@ -23,8 +23,9 @@ from cds_service.records.searchset import read_page, worse
 
 Resource = dict[str, Any]
 
-# Who refers to whom, by which element, as far as normalisation follows it (`items`, `participation`).
-_REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = MappingProxyType(
+# Who refers to whom, by which element, as far as it is followed: by normalisation (`items`, `participation`) or by the
+# trials' CQL (the study that a Consent is to).
+REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = MappingProxyType(
     {
         "MedicationRequest": (("medicationReference",), frozenset({"Medication"})),
         "MedicationStatement": (("medicationReference",), frozenset({"Medication"})),
@@ -38,12 +39,12 @@ _REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = Mappin
             frozenset({"Medication", "Substance", "Device"}),
         ),
         "ResearchSubject": (("study",), frozenset({"ResearchStudy"})),
+        "Consent": (("provision", "data", "reference"), frozenset({"ResearchStudy"})),
     }
 )
 
 
-_IDS_A_SEARCH: Final = 40
-_MOST_IDS: Final = 400
+_MOST_SEARCHES: Final = 20  # of one type, of up to 50 ids each
 _MOST_READS: Final = 40
 # A drug of drugs of substances; what refers further says nothing more.
 _ROUNDS: Final = 3
@@ -61,7 +62,7 @@ def lacking(resources: Mapping[str, Sequence[Resource]], known: References) -> d
     Not to be asked again in the same call: the ids given to `complete` once.
     """
     found: dict[str, set[str]] = {}
-    for kind in _REFERRING:
+    for kind in REFERRING:
         for resource in resources.get(kind, ()):
             for reference, types in _references_in(resource):
                 target = known.relative(reference)
@@ -78,7 +79,7 @@ def _references_in(resource: Resource) -> Iterator[tuple[str, frozenset[str]]]:
     inner = resource.get("contained")
     for holder in (resource, *(inner if isinstance(inner, list) else ())):
         kind = holder.get("resourceType") if isinstance(holder, dict) else None
-        path, types = _REFERRING.get(kind if isinstance(kind, str) else "", ((), frozenset()))
+        path, types = REFERRING.get(kind if isinstance(kind, str) else "", ((), frozenset()))
         current = [holder] if path else []
         for step in path:
             values = [part.get(step) for part in current if isinstance(part, dict)]
@@ -127,6 +128,8 @@ class _Fetched:
     asked: set[str] = field(default_factory=set)
 
     def obtained(self) -> dict[str, Obtained]:
+        if "Substance" in self.states:  # without its substances it can't be told what a Medication is
+            self.add_state("Medication", self.states["Substance"])
         return {
             kind: Obtained(tuple(self.resources.get(kind, {}).values()), (), *state)
             for kind, state in self.states.items()
@@ -153,12 +156,11 @@ class _Fetched:
             if scopes.lacks(self.scope, kind):
                 self.add_state(kind, (REFUSED, "scope not granted"))
                 continue
-            ids = sorted(wanted[kind])
-            if len(ids) > _MOST_IDS:
+            chunks = list(code_chunks(sorted(wanted[kind])))
+            if len(chunks) > _MOST_SEARCHES:
                 self.add_state(kind, (TRUNCATED, "more resources than are read"))
-            for start in range(0, min(len(ids), _MOST_IDS), _IDS_A_SEARCH):
-                chunk = ids[start : min(start + _IDS_A_SEARCH, _MOST_IDS)]
-                searches[f"{kind} {start}"] = _Search(self.client, kind, chunk)
+            for number, chunk in enumerate(chunks[:_MOST_SEARCHES]):
+                searches[f"{kind} {number}"] = _Search(self.client, kind, chunk)
         self._run({name: search.run for name, search in searches.items()})
         reads: dict[str, Callable[[], Obtained]] = {}
         for search in searches.values():
@@ -177,6 +179,8 @@ class _Fetched:
         for name, part in side_by_side(jobs, self.deadline, self.parallel).items():
             kind = name.partition(" ")[0]
             self.add_state(kind, (part.state, part.reason))
+            if not self.client.allowance.take(resources=len(part.resources)):
+                self.add_state(kind, (TRUNCATED, MORE_DATA))
             for resource in part.resources:
                 self.resources.setdefault(kind, {})[resource["id"]] = resource
 

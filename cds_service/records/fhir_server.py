@@ -89,7 +89,8 @@ class Acquisition:
         patient = self._got["Patient"]
         if not patient.resources:
             raise UnobtainableError(
-                f"The Patient could not be obtained ({patient.reason or 'none is known'})."
+                f"The Patient could not be obtained ({patient.reason or 'none is known'}).",
+                reason=patient.reason,
             )
         companions = self._referred_to()
         offered = self._offered((*found.values(), *companions.values()))

@@ -35,6 +35,9 @@ from cds_service.records.retrying import RETRIED, backoff
 __all__ = ["MORE_DATA", "Bounds", "Deadline", "FetchFailure", "PooledClient", "Transport"]
 
 _KIND: Final = re.compile(r"[A-Za-z]{1,64}(?=[/?]|$)")
+# HAPI answers a search from what it found up to a minute ago, unless it is told so; a proxy may do alike. A chart that
+# has changed since the last view must be seen as it is.
+_AS_IT_IS_NOW: Final = {"Cache-Control": "no-cache"}
 
 
 class _Process:
@@ -203,7 +206,7 @@ class PooledClient(SyncFHIRClient):
         try:
             url = self._url(path, params)
             kind = self._kind(url)
-            headers = {**self._build_request_headers(), **(extra_headers or {})}
+            headers = {**self._build_request_headers(), **_AS_IT_IS_NOW, **(extra_headers or {})}
             answer = _parsed(self._transport.get(url, headers, self._deadline, self._reach, self._call, kind))
         except FetchFailure as failed:
             failure = failed

@@ -21,10 +21,25 @@ SEARCHED: Final = frozenset(PATIENT_ELEMENTS) | _BY_PATIENT_BESIDES
 # Without a patient of their own, or (a Device) perhaps without: what leads to them, by the type that is led to.
 COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
     "Medication": frozenset(
-        {"MedicationRequest", "MedicationStatement", "MedicationAdministration", "MedicationDispense"}
+        {
+            "MedicationRequest",
+            "MedicationStatement",
+            "MedicationAdministration",
+            "MedicationDispense",
+            "SupplyDelivery",
+        }
     ),
-    "ResearchStudy": frozenset({"ResearchSubject"}),
-    "Device": frozenset({"DeviceUseStatement", "DeviceRequest"}),
+    "ResearchStudy": frozenset({"ResearchSubject", "Consent"}),
+    "Device": frozenset({"DeviceUseStatement", "DeviceRequest", "SupplyDelivery"}),
+}
+
+# What a resource of a type may refer to without which it can't be told what it is of, companion by companion.
+REFERRED: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(COMPANIONS["Medication"], frozenset({"Medication"})),
+    **dict.fromkeys(COMPANIONS["Device"], frozenset({"Device"})),
+    "Medication": frozenset({"Medication", "Substance"}),
+    "SupplyDelivery": frozenset({"Medication", "Substance", "Device"}),
+    "ResearchSubject": frozenset({"ResearchStudy"}),
 }
 
 

@@ -17,7 +17,9 @@ from typing import Any, Final
 from cds_service.records.resource_types import PATIENT_ELEMENTS, PATIENT_OPTIONAL
 
 _TAIL: Final = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?/?$")
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_UUID: Final = re.compile(r"/[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")
+_UUID_LENGTH: Final = 36
+_NONE: Final[frozenset[str]] = frozenset()
 _PORTS: Final = {"http": ":80", "https": ":443"}
 # A fullUrl, its resource's type and what stands for its id.
 Named = tuple[str | None, str, Any]
@@ -57,25 +59,25 @@ class References:
     ) -> References:
         """Of entries that may be of several servers, unless `one_server` says otherwise."""
         own = {_canonical(server) for server in servers}
+        listed = [
+            (url, kind, f"{kind}/{identifier}", base_of(url, f"{kind}/{identifier}"))
+            for url, kind, identifier in entries
+            if isinstance(identifier, str)
+        ]
         if one_server:
             # What belongs to a patient comes from the server itself; what it refers to may be of another.
             own |= {
                 base
-                for url, kind, identifier in entries
-                if (kind == "Patient" or (kind in PATIENT_ELEMENTS and kind not in PATIENT_OPTIONAL))
-                and (base := base_of(url, f"{kind}/{identifier}")) is not None
+                for _, kind, _, base in listed
+                if base is not None and (kind == "Patient" or not _shared(kind))
             }
         names: dict[str, str] = {}
         bases: dict[str, frozenset[str]] = {}
-        taken = {f"{kind}/{i}" for url, kind, i in entries if base_of(url, f"{kind}/{i}") in (None, *own)}
-        for url, kind, identifier in entries:
-            if not isinstance(identifier, str):
-                continue
-            relative = f"{kind}/{identifier}"
-            base = base_of(url, relative)
-            if _UUID.fullmatch(identifier):
-                names.setdefault(f"urn:uuid:{identifier.lower()}", relative)
-            if base is None:
+        taken = {relative for _, _, relative, base in listed if base is None or base in own}
+        for url, kind, relative, base in listed:
+            if len(relative) > _UUID_LENGTH and _UUID.search(relative):
+                names.setdefault(f"urn:uuid:{relative[-_UUID_LENGTH:].lower()}", relative)
+            if url is None or base is None:
                 bases.setdefault(relative, frozenset())
                 if url is not None:
                     names.setdefault(_spelled(url), relative)
@@ -88,20 +90,26 @@ class References:
                     known = _another_name(relative, taken)
                 names[f"{base}{relative}"] = known
                 taken.add(known)
-            bases[known] = bases.get(known, frozenset()) | {base}
+            names[url] = known  # as most references to it are spelled, too
+            if base not in bases.get(known, ()):
+                bases[known] = bases.get(known, frozenset()) | {base}
         return cls(names, bases, frozenset(own), patient if one_server else None)
 
     def name_of(self, full_url: str | None, relative: str) -> str:
         """The Type/id by which the record knows the resource of an entry: its own, unless it is another server's and
         could be taken for one of the record's.
         """
-        base = base_of(full_url, relative)
-        return relative if base is None else self.names.get(f"{base}{relative}", relative)
+        known = self.names.get(full_url or "", relative)
+        return (
+            known if known.startswith(f"{relative}.") else relative
+        )  # a fullUrl may stand on several entries
 
     def foreign_base(self, full_url: str | None, relative: str) -> str | None:
         """The base of an entry that is plainly another server's."""
+        if not self.servers or self.bases.get(self.name_of(full_url, relative), _NONE) <= self.servers:
+            return None
         base = base_of(full_url, relative)
-        return base if base is not None and self.servers and base not in self.servers else None
+        return base if base not in self.servers else None
 
     def relative(self, reference: object, holder: str | None = None) -> str | None:
         """`Type/id` of a reference; None when it names nothing that can be known. `#contained` stays as it is.
@@ -112,6 +120,9 @@ class References:
             return None
         if reference.startswith("#"):
             return reference
+        known = self.names.get(reference)
+        if known is not None:
+            return known
         match = None if reference.startswith("urn:") else _TAIL.search(reference)
         if match is None:
             return self.names.get(_spelled(reference))
@@ -133,8 +144,11 @@ class References:
 
 def base_of(full_url: str | None, relative: str) -> str | None:
     """The server base of an absolute `fullUrl` that ends in `Type/id`, in one spelling; None for any other."""
-    if full_url is None or not full_url.lower().startswith(("http://", "https://")):
+    if full_url is None or full_url[:7].lower() not in ("http://", "https:/"):
         return None
+    if full_url.endswith(relative):
+        before = full_url[: -len(relative)]
+        return _canonical(before) if before.endswith("/") else None
     match = _TAIL.search(full_url)
     if match is None or f"{match[1]}/{match[2]}" != relative:
         return None

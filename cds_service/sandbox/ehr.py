@@ -24,6 +24,7 @@ from cds_service.errors import InputError
 from cds_service.rendering import html
 from cds_service.rendering.trial_words import NO_WORDS, words_of
 from cds_service.rendering.view import View, view_of
+from cds_service.sandbox.parameters import RESOURCE_TYPES
 from cds_service.sandbox.store import Store
 from cds_service.sandbox.vignettes import Vignette
 
@@ -117,6 +118,7 @@ def _config(
             }
             for trial in trials
         ],
+        "types": sorted(RESOURCE_TYPES),
         "patients": [{"id": v.patient_id, "title": v.title, "description": v.description} for v in vignettes],
     }
 

@@ -24,6 +24,7 @@ from cds_service.sandbox.paging import Pager
 from cds_service.sandbox.parameters import PARAMETERS, RESOURCE_TYPES, patient_paths
 from cds_service.sandbox.search import Query, parse_query
 from cds_service.sandbox.store import Store, StoreFullError, VersionConflictError
+from cds_service.sandbox.trouble import PART, meet, trouble_with
 from cds_service.sandbox.writing import MAX_BYTES, read_resource
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -85,6 +86,8 @@ class FhirServer:
     def answer(self, method: str, path: str) -> Response:
         """The response to one request below the base. Raises FhirError and InputError."""
         _check_format()
+        if method == "GET":
+            meet(self._trouble(path.partition("/")[0]))
         match [method, *path.strip("/").split("/")]:
             case ["GET", "metadata"]:
                 return resource_response(capability_statement(self._base(), self._as_of))
@@ -106,6 +109,9 @@ class FhirServer:
                 return self._write(_known(kind), resource_id)
         status = 404 if method == "GET" else 405
         raise FhirError(status, "not-supported", "The sandbox does not offer this; see /metadata.")
+
+    def _trouble(self, kind: str) -> str | None:
+        return trouble_with(request.headers.get("Authorization"), kind)
 
     def _base(self) -> str:
         return request.url_root + self._prefix
@@ -129,7 +135,10 @@ class FhirServer:
         if query.summary == "count" or query.count == 0:
             return resource_response(bundle)
         page = found[offset : offset + query.count]
-        if offset + query.count < len(found):
+        if found and self._trouble(kind) == PART:
+            page = page[: len(page) // 2]
+            links.append({"relation": "next", "url": f"{address}?_page=lost"})
+        elif offset + query.count < len(found):
             following = self._pager.token(query, offset + query.count)
             links.append({"relation": "next", "url": f"{address}?_page={following}"})
         entries = [self._entry(resource, "match") for resource in page]

@@ -262,6 +262,73 @@ def test_the_other_service_can_be_chosen(page: Page, demo: str) -> None:
     expect(page.locator("#cards .card")).to_have_count(1)
 
 
+HOWS = {
+    "scope": "Observation (scope not granted), needed by",
+    "refused": "Observation (HTTP 403), needed by",
+    "fails": "Observation (HTTP 500), needed by",
+    "slow": "Observation (timeout), needed by",
+    "part": "Observation (a later page failed: HTTP 400), needed by",
+}
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_data_that_can_not_be_got_are_said_on_the_card_and_in_the_assessment(
+    page: Page, demo: str, how: str
+) -> None:
+    open_chart(page, demo, CANDIDATE, "assessment")
+    expect(page.locator(".assessment .banner")).to_contain_text("May be eligible")
+    page.get_by_text("What if data can't be got?").click()
+    page.get_by_label("What goes wrong with it").select_option(how)
+    detail = page.locator("#cards .detail")
+    expect(detail).to_contain_text(f"Data not obtained: {HOWS[how]}")
+    expect(page.locator(".assessment .banner")).to_contain_text("Not decided")
+    expect(page.locator(".assessment .warnings")).to_contain_text("criteria are unknown for want of it:")
+    exchanges(page)
+    request = json.loads(page.locator("#panel .exchange[open] pre").first.inner_text())
+    assert ("patient/Observation.rs" in request["fhirAuthorization"]["scope"]) is (how != "scope")
+    # It stays with the page, not with the server: others see nothing of it, and the reset takes it back.
+    assert fhir(demo, f"Observation?patient={CANDIDATE}")["total"] > 3
+    page.get_by_role("button", name="Reset demo").click()
+    expect(detail).not_to_contain_text("Data not obtained")
+    expect(page.locator("#trouble-how")).to_have_value("")
+
+
+def test_without_conditions_there_is_no_card(page: Page, demo: str) -> None:
+    open_chart(page, demo, CANDIDATE)
+    page.get_by_text("What if data can't be got?").click()
+    page.get_by_label("Resource type that makes trouble").select_option("Condition")
+    page.get_by_label("What goes wrong with it").select_option("fails")
+    expect(page.locator("#hook-status")).to_contain_text("No card for this patient")
+    page.get_by_label("What goes wrong with it").select_option("")
+    expect(page.locator("#cards .card")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
+)
+def test_the_control_for_missing_data_fits_and_can_be_read(
+    browser: Browser, demo: str, width: int, scheme: Any
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 850}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    page = context.new_page()
+    open_chart(page, demo, CANDIDATE)
+    tab_to(page, lambda at: at["text"] == "What if data can't be got?")
+    page.keyboard.press("Enter")
+    tab_to(page, lambda at: at["id"] == "trouble-how")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#cards .detail")).to_contain_text(
+        "Data not obtained: Observation (scope not granted)"
+    )
+    # Who chose by keyboard stays where they were.
+    expect(page.locator("#trouble-how")).to_be_focused()
+    assert overflow(page) == 0
+    assert [entry for entry in contrasts(page) if entry[0] < 4.5] == []
+    context.close()
+
+
 def test_links_of_a_card_open_the_trial_page(page: Page, demo: str) -> None:
     card = open_chart(page, demo, CANDIDATE).first
     link = card.locator(".links a").first

@@ -8,12 +8,15 @@ import pytest
 
 from tests.builders import (
     Resource,
+    alsfrs_items,
     alt,
     b0,
     bundle,
     cid10,
     condition,
     creatinine,
+    fvc_volume,
+    height,
     medication_request,
     minimal,
     patient,
@@ -21,6 +24,7 @@ from tests.builders import (
     research_subject,
     serology,
     snomed,
+    weight,
     woman,
 )
 from tests.trials.assessing import assess, criterion, verdict
@@ -211,3 +215,34 @@ def test_what_only_comes_along_and_did_not_come_blocks(
 def test_a_server_without_medication_resources_is_no_failure() -> None:
     row = criterion(assess(b0(), states={"Medication": "not-offered"}), "EX09-Immunosuppressant")
     assert (row["status"], row["basis"]) == ("not-met", "no-evidence")
+
+
+DERIVED = [
+    # What the verdict is computed from, the criterion, and the types that any part of it may have come from.
+    ((fvc_volume(3.9), height(175), weight(70)), "IN04-Fvc", ("Observation", "DiagnosticReport")),
+    (tuple(alsfrs_items([4] * 12)), "IN03-AlsfrsR", ("Observation", "QuestionnaireResponse")),
+]
+
+
+@pytest.mark.parametrize("state", ["failed", "truncated", "refused"])
+@pytest.mark.parametrize(("facts", "criterion_id", "kinds"), DERIVED, ids=["litres", "items"])
+def test_what_is_computed_rests_on_all_that_it_may_be_computed_from(
+    facts: tuple[Resource, ...], criterion_id: str, kinds: tuple[str, ...], state: str
+) -> None:
+    """Another height or a newer answer may be in what did not come: the value is a hint, and stands as one."""
+    record = minimal(*facts)
+    before = verdict(record, criterion_id)
+    assert (before["status"], before["basis"]) == ("met", "computed"), before
+    for kind in kinds:
+        row = verdict(record, criterion_id, states={kind: state})
+        assert (row["status"], row["likely"], row["reasons"]) == ("unknown", "met", ["retrieval-failed"])
+        assert row["evidence"] == before["evidence"]
+
+
+@pytest.mark.parametrize("kind", ["Observation", "Condition", "Procedure"])
+def test_the_pregnancy_of_a_man_is_settled_by_what_is_known_of_him(kind: str) -> None:
+    """Not offered, nothing is asked of him; lost, it is open like every row that reads the type, likely not present."""
+    offered = verdict(b0(), "EX10a-Pregnancy", states={kind: "not-offered"})
+    assert (offered["status"], offered["basis"]) == ("not-met", "computed")
+    lost = verdict(b0(), "EX10a-Pregnancy", states={kind: "failed"})
+    assert (lost["status"], lost["likely"], lost["reasons"]) == ("unknown", "not-met", ["retrieval-failed"])

@@ -32,6 +32,7 @@ from cds_service.screening import Screener
 from cds_service.settings import Settings
 from tests.support.answers import Answer, answering, free_port
 from tests.support.certificates import authority
+from tests.unit.records_io.scripted_server import Answer as Scripted
 from tests.unit.records_io.scripted_server import patient, serving
 
 TRIAL = "nct02917681"
@@ -306,6 +307,50 @@ def test_a_server_that_refuses_ends_with_3_and_gets_the_token_of_the_file(
     assert {request.headers.get("Authorization") for request in asked} == {"Bearer s3cret-token"}
     assert "s3cret" not in said
     assert "secret-id" not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "to_do"),
+    [
+        (401, "Send an access token that is valid now, for the server does not accept this one."),
+        (403, "Have patient/Patient.r granted, for the server does not let this access token read Patient."),
+        (404, "Check the id and the base address, for the FHIR server has no such Patient."),
+        (500, "Try again, and see the server's log for why it failed."),
+    ],
+)
+def test_a_patient_that_can_not_be_had_ends_with_what_to_do(
+    status: int, to_do: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    script = {"Patient/secret-id": Scripted("no", status), "metadata": Scripted("", 404)}
+    with serving(script) as server:
+        said = _refused(["assess", "--fhir-server", server.base, "--patient", "secret-id"], 3, capsysbinary)
+    assert said == f"cds-service: The Patient could not be obtained (HTTP {status}). {to_do}\n"
+
+
+def test_what_a_server_did_not_give_is_told_beside_a_result_that_goes_to_a_file(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    script = {"Patient/p": patient("p"), "Observation": Scripted("boom", 500), "metadata": Scripted("", 404)}
+    with serving(script) as server:
+        arguments = [
+            "assess",
+            "--fhir-server",
+            server.base,
+            "--patient",
+            "p",
+            "--trial",
+            TRIAL,
+            "--format",
+            "json",
+        ]
+        out, err = _ends(arguments, 0, capsysbinary)
+    assessment = json.loads(out)
+    lost = [r for r in assessment["criteria"] if "retrieval-failed" in r["reasons"]]
+    assert err == (
+        f"cds-service: Observation: not obtained (HTTP 500). {len(lost)} criteria are unknown for want of it: "
+        "try again, and see the server's log for why it failed.\n"
+    )
+    assert err.removeprefix("cds-service: ").strip() in assessment["warnings"]
 
 
 def test_a_server_with_a_certificate_of_the_sites_own_authority_is_asked(

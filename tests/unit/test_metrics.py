@@ -13,7 +13,8 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
 from cds_service.cli.observing import gunicorn_options
-from cds_service.metrics import Metrics, kind_of
+from cds_service.metrics import Metrics
+from cds_service.records.shortfalls import kind_of
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

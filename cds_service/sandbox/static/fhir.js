@@ -38,11 +38,16 @@ export async function everything(patientId) {
   return (bundle.entry ?? []).map((entry) => entry.resource);
 }
 
-/** The resources as a collection Bundle: one patient's whole record. */
-export function collection(resources) {
-  const entry = resources.map((resource) => ({
+/** The resources as a collection Bundle: one patient's whole record, less a type that could not be got, if any. */
+export function collection(resources, lost) {
+  const kept = resources.filter((resource) => resource.resourceType !== lost || lost === "Patient");
+  const entry = kept.map((resource) => ({
     fullUrl: `${FHIR_BASE}/${resource.resourceType}/${resource.id}`, resource,
   }));
+  if (lost && lost !== "Patient") {
+    const issue = [{ severity: "error", code: "incomplete", expression: [lost], diagnostics: `${lost} could not be got.` }];
+    entry.push({ resource: { resourceType: "OperationOutcome", issue } });
+  }
   return { resourceType: "Bundle", type: "collection", entry };
 }
 

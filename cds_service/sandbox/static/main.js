@@ -7,6 +7,7 @@ import { ageOf, collection, everything, nameOf, read, setCodeNames } from "./fhi
 import { assessmentPanel, problem, wirePanel } from "./panels.js";
 import { ownResponse, questionForm, questionnaireOf, storeResponse, verdictsOf, waiting } from "./questions.js";
 import { assess, discover, endRests, feedback, patientView, rests } from "./service.js";
+import { endTrouble, troubleControl, troubled } from "./trouble.js";
 
 const TABS = { chart: "Chart", questions: "Questions", assessment: "Assessment", wire: "Requests" };
 const page = {
@@ -131,12 +132,21 @@ function frame(own, patient) {
         el("div", { className: "advice-head" },
           el("h2", { id: "advice-title" }, "Decision support"),
           el("button", { type: "button", id: "again", className: "quiet small", onclick: () => fireHook() }, "Ask again")),
+        troubleControl(() => retry()),
         el("p", { className: "soft", id: "hook-status" }, "Asking the service…"),
         el("div", { id: "cards" })),
       el("div", { className: "record" },
         el("nav", { className: "tabs", "aria-label": "Parts of the chart" }, Object.entries(TABS).map(([key, label]) =>
           el("a", { href: `#/patient/${encodeURIComponent(own.id)}/${key}`, "data-tab": key }, label))),
         el("div", { id: "panel" }))));
+}
+
+/** Another way for data not to come: the service is asked anew, and so is whatever the panel shows of it. */
+async function retry() {
+  announce("Asking the service again.");
+  const own = chart;
+  await fireHook();
+  if (chart === own && own.tab !== "chart") await showTab(own.tab);
 }
 
 async function fireHook() {
@@ -148,7 +158,7 @@ async function fireHook() {
   place.setAttribute("aria-busy", "true");
   let exchange;
   try {
-    exchange = await patientView(own.service, own.id, config.user);
+    exchange = await patientView(own.service, own.id, config.user, config.types);
   } catch (error) {
     exchange = { title: "patient-view", ok: false, message: `The service could not be reached. ${error.message}` };
   }
@@ -226,7 +236,7 @@ async function showAssessment(own, panel) {
 }
 
 async function fullAssessment(own, trialId) {
-  const exchange = await assess(collection(own.resources), trialId, config.asOf);
+  const exchange = await assess(collection(own.resources, troubled()), trialId, config.asOf);
   own.exchanges.unshift(exchange);
   return exchange;
 }
@@ -264,6 +274,7 @@ async function showQuestions(own, panel) {
 
 async function resetDemo() {
   await Promise.all([fetch("reset", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" }), endRests(null)]);
+  endTrouble();
   announce("The demo is back at its start.");
   const tab = chart?.tab;
   if (chart) { chart.summaries = new Map(); await openChart(chart.id, tab); }

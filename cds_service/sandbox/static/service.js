@@ -3,6 +3,7 @@
 
 import { uuid } from "./dom.js";
 import { FHIR_BASE, ServerError, read } from "./fhir.js";
+import { authorization, troubled } from "./trouble.js";
 
 const SERVICES = new URL("../cds-services", document.baseURI).href;
 const ASSESSMENTS = new URL("../assessments", document.baseURI).href;
@@ -37,18 +38,21 @@ async function prefetchFor(service, context) {
   await Promise.all(Object.entries(service.prefetch ?? {}).map(async ([key, template]) => {
     const query = template.replace(/\{\{\s*context\.(\w+)\s*\}\}/g, (_, field) => encodeURIComponent(context[field] ?? ""));
     if (query.includes("{{")) return;
+    if (query.split(/[/?]/)[0] === troubled()) return;
     try { prefetch[key] = await read(query); } catch { /* an absent key is how a client says "not got" */ }
   }));
   return prefetch;
 }
 
 /** Opens the chart: fires patient-view at one service for one patient. */
-export async function patientView(service, patientId, userId) {
+export async function patientView(service, patientId, userId, types) {
   const context = { userId, patientId };
+  const fhirAuthorization = authorization(types, "cds-service-demo");
   const request = {
     hook: "patient-view",
     hookInstance: uuid(),
     fhirServer: FHIR_BASE,
+    ...(fhirAuthorization ? { fhirAuthorization } : {}),
     context,
     prefetch: await prefetchFor(service, context),
   };

@@ -228,7 +228,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a companion without what leads to it": (
         {"H1": exists(DIABETES), "IN01": exists(retrieve("ResearchStudy"))},
         {},
-        "tiny: the CQL retrieves ResearchStudy, but nothing that leads to one: retrieve ResearchSubject, too",
+        "tiny: the CQL retrieves ResearchStudy, but nothing that leads to one: retrieve Consent or ResearchSubject, too",
     ),
 }
 

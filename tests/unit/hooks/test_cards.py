@@ -11,7 +11,7 @@ import pytest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from cds_service.eligibility.assessment import Assessment
-from cds_service.eligibility.verdict import Verdict
+from cds_service.eligibility.verdict import Evidence, Verdict
 from cds_service.hooks.card_text import DETAIL_LINES, escaped, names_sensitive
 from cds_service.hooks.cards import CardOptions, cards
 from cds_service.hooks.orders import order_set
@@ -316,15 +316,90 @@ def _renamed(trial_id: str, verdicts: dict[str, Verdict]) -> Assessment:
     return assessment(verdicts, of=replace(trial(), id=trial_id))
 
 
-def test_data_that_could_not_be_got_is_named_with_what_to_do() -> None:
-    failed = Verdict("unknown", reasons=("retrieval-failed",), blocking=True)
-    data = {"Observation": Acquired("failed", 0, "timeout"), "Consent": Acquired("not-offered", 0, "x")}
-    (found,) = made(assessment({"IN03-AlsfrsR": failed}, data=data))
-    assert (
-        "Data not obtained: Observation (timeout), needed by 1 criterion: look these up in the chart"
-        in found["detail"]
-    )
-    assert "Consent" not in found["detail"]
+def for_want_of(*kinds: str, reason: str = "retrieval-failed", **how: Any) -> Verdict:
+    return Verdict("unknown", reasons=(reason,), unobtained=kinds, **how)
+
+
+def test_data_that_could_not_be_got_are_named_with_why_how_much_and_what_to_do() -> None:
+    data = {
+        "Observation": Acquired("failed", 0, "timeout"),
+        "Procedure": Acquired("failed", 2, "HTTP 503"),
+        "Encounter": Acquired("failed", 0, "timeout"),
+        "Consent": Acquired("refused", 0, "scope not granted"),
+        "Device": Acquired("not-offered", 0, "not offered at this site"),
+        "Immunization": Acquired("not-offered", 0, "not offered at this site"),
+    }
+    verdicts = {
+        "IN03-AlsfrsR": for_want_of("Observation", blocking=True),
+        "EX03f-WholeBodyIrradiation": for_want_of("Observation", "Procedure"),
+        "IN07-ConsentCapacity": for_want_of("Consent"),
+        "EX13b-Tracheostomy": for_want_of("Device", reason="not-offered"),
+        "EX08a-HepatitisB": missing(),
+    }
+    (found,) = made(assessment(verdicts, data=data))
+    lines = [line.strip(" -") for line in found["detail"].splitlines()]
+    assert lines[lines.index("**Unknown (4)**") + 1 :][:4] == [
+        (
+            "Data not obtained: Observation, Procedure (HTTP 503, timeout), needed by 2 criteria: open the chart again, "
+            "or look these up in it"
+        ),
+        (
+            "Data not obtained: Consent (scope not granted), needed by 1 criterion: look these up in the chart; "
+            "access is the administrator's to grant"
+        ),
+        "Not available electronically here: Device, needed by 1 criterion: ask the patient",
+        "1 screening blood test missing",
+    ]
+    # Nothing rests on the encounters, and every row finds an immunization's want made up for elsewhere.
+    assert "Encounter" not in found["detail"]
+    assert "Immunization" not in found["detail"]
+
+
+def test_a_hint_found_in_data_that_came_in_part_is_shown_in_its_own_line() -> None:
+    found = Evidence("Observation/1", "ALT", "500 U/L", "2026-06-01", "final")
+    lost = for_want_of("Observation", likely="met", evidence=(found,), blocking=True)
+    data = {"Observation": Acquired("truncated", 1, "more pages exist")}
+    detail = made(assessment({"EX06-AstAlt": lost}, data=data))[0]["detail"]
+    assert "Data not obtained: Observation (more pages exist), needed by 1 criterion: look" in detail
+    assert "likely present; 500 U/L (2026-06-01)" in detail
+
+
+def test_a_sensitive_finding_in_data_that_came_in_part_is_counted_and_not_named() -> None:
+    found = Evidence("Observation/1", "HBsAg", "positive", "2026-06-01", "final")
+    lost = for_want_of("Observation", likely="met", evidence=(found,), blocking=True)
+    data = {"Observation": Acquired("truncated", 1, "more pages exist")}
+    man = Evidence("Patient/1", "Patient", "1971-03-10, male", None, None)
+    others = {
+        "EX08c-Hiv": for_want_of("Observation"),
+        "EX10a-Pregnancy": for_want_of("Observation", likely="not-met", evidence=(man,)),
+    }
+    detail = made(assessment({"EX08a-HepatitisB": lost, **others}, data=data))[0]["detail"]
+    lines = [line.strip(" -") for line in detail.splitlines()]
+    assert lines[lines.index("**Unknown (3)**") + 1 :][:2] == [
+        "Data not obtained: Observation (more pages exist), needed by 3 criteria: look these up in the chart",
+        "one infectious-disease criterion: see the assessment",
+    ]
+
+
+def test_every_way_of_losing_everything_leaves_a_card_of_fifteen_lines() -> None:
+    ways = [
+        ("failed", "timeout"),
+        ("refused", "HTTP 403"),
+        ("not-offered", None),
+        ("truncated", "paging loop"),
+    ]
+    kinds = ["Observation", "Procedure", "Consent", "Device"]
+    data = {kind: Acquired(state, 0, why) for kind, (state, why) in zip(kinds, ways, strict=True)}
+    ids = [c.id for c in trial().criteria if c.same_as is None]
+    lost = {
+        name: for_want_of(kinds[n % 4], reason="not-offered" if n % 4 == 2 else "retrieval-failed")
+        for n, name in enumerate(ids)
+    }
+    (found,) = made(assessment(lost, data=data))
+    lines = found["detail"].splitlines()
+    assert len(lines) <= DETAIL_LINES
+    assert sum("Data not obtained" in line for line in lines) == 3
+    assert sum("Not available electronically" in line for line in lines) == 1
 
 
 def test_a_fixed_day_is_said_on_the_card() -> None:

@@ -226,6 +226,36 @@ def test_contradictory_patients_keep_what_they_agree_on() -> None:
     assert tags(dict(record.patient)) == {"unknown-modifier"}
 
 
+def test_different_patients_of_one_id_on_two_servers_are_not_told_apart_by_it() -> None:
+    other = {**MAN, "birthDate": "1950-01-01"}
+    two = bundle(patient=None)
+    two["entry"] += [entry(MAN, "https://a.example/Patient/p"), entry(other, "https://b.example/Patient/p")]
+    for named in (None, "p"):
+        with pytest.raises(PatientAmbiguousError, match="several servers"):
+            read_bundle(two, patient_id=named)
+    assert "birthDate" not in read_bundle({**two, "type": "searchset"}).patient
+    two["entry"][1]["resource"] = MAN
+    assert read_bundle(two).patient == MAN
+
+
+def test_one_id_on_two_servers_is_two_resources() -> None:
+    found = bundle(patient=None)
+    subject = {"reference": "https://a.example/Patient/p"}
+    near = observation("1742-6", subject=subject, meta={"versionId": "8"})
+    far = {**near, "status": "amended", "meta": {"versionId": "9"}}
+    found["entry"] += [
+        entry(MAN, "https://a.example/Patient/p"),
+        entry(near, "https://a.example/Observation/o"),
+        entry(far, "https://b.example/Observation/o"),
+    ]
+    record = read_bundle(found)
+    assert [resource["status"] for resource in record.of_type("Observation")] == ["final", "amended"]
+    assert record.original(record.of_type("Observation")[1]) is far
+    # From one server they are versions of one resource, whatever it calls itself.
+    pages = read_bundle({**found, "type": "searchset"})
+    assert [resource["status"] for resource in pages.of_type("Observation")] == ["amended"]
+
+
 # --- what is missing --------------------------------------------------------------------------------------------------
 
 

@@ -83,6 +83,17 @@ def test_another_server_s_resource_is_known_by_another_id() -> None:
         )
 
 
+def test_a_patient_s_address_teaches_how_the_server_calls_itself() -> None:
+    known = record(("http://10.0.0.5/Patient/p", "Patient/p"))
+    assert known.relative("http://10.0.0.5/Medication/x") == "Medication/x"
+
+
+def test_one_full_url_on_several_entries_renames_none() -> None:
+    url = f"urn:uuid:{UUID}"
+    known = record((url, "Medication/x"), (url, "Device/d"))
+    assert [known.name_of(url, name) for name in ("Medication/x", "Device/d")] == ["Medication/x", "Device/d"]
+
+
 def test_urns_lead_to_the_entry_that_has_them() -> None:
     known = record((f"urn:uuid:{UUID}", "Medication/x"), ("urn:oid:1.2.3", "Device/d"), ("odd", "Device/e"))
     assert known.relative(f"urn:uuid:{UUID}") == "Medication/x"

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from cds_service.records.addresses import LOOPBACK
-from cds_service.records.companions import complete, lacking
-from cds_service.records.fhir_transport import Deadline, Transport
-from cds_service.records.prefetch import Obtained
+from cds_service.records.companions import REFERRING, complete, lacking
+from cds_service.records.fhir_transport import Bounds, Deadline, Transport
+from cds_service.records.obtained import Obtained
+from cds_service.records.patient_search import COMPANIONS
 from cds_service.records.references import References
 from cds_service.records.source import Source
 from tests.unit.records_io.scripted_server import (
@@ -101,6 +102,10 @@ def test_only_a_plain_id_on_the_server_itself_is_asked_for(reference: str, asked
         ({"resourceType": "DeviceRequest", "codeReference": to("Device/a")}, {"Device": {"a"}}),
         ({"resourceType": "SupplyDelivery", "suppliedItem": {"itemReference": to("Device/a")}}, {"Device": {"a"}}),
         ({"resourceType": "ResearchSubject", "study": to("ResearchStudy/a")}, {"ResearchStudy": {"a"}}),
+        (
+            {"resourceType": "Consent", "provision": {"data": [{"reference": to("ResearchStudy/a")}, {}, 5]}},
+            {"ResearchStudy": {"a"}},
+        ),
         ({"resourceType": "Condition", "asserter": to("Practitioner/a")}, {}),
     ],
 )  # fmt: skip
@@ -129,6 +134,16 @@ def test_junk_refers_to_nothing(junk: Any) -> None:
     assert found(request(junk)) == {}
     assert found({"resourceType": "Medication", "id": "m", "ingredient": junk}) == {}
     assert found(request(None, contained=junk)) == {}
+
+
+def test_whatever_leads_to_a_companion_is_known_to_need_it() -> None:
+    """What a companion's absence makes unknown is decided by the table of searches (`patient_search`)."""
+    leading: dict[str, set[str]] = {}
+    for holder, (_, kinds) in REFERRING.items():
+        for kind in kinds - {"Substance"}:  # counted with the Medication that it is in
+            leading.setdefault(kind, set()).add(holder)
+    leading["Medication"].discard("Medication")
+    assert leading == COMPANIONS
 
 
 # --- what comes -------------------------------------------------------------------------------------------------------
@@ -171,11 +186,21 @@ def test_many_ids_are_asked_for_in_chunks_and_bounded(transport: Transport) -> N
 
     with serving({"Medication": answer}) as server:
         few = fetch(server, transport, *(f"m{n}" for n in range(85)))["Medication"]
-        assert len(server.requests) == 3
-        many = fetch(server, transport, *("x" * 60 + f"{n:04}" for n in range(500)))["Medication"]
+        assert len(server.requests) == 2
+        many = fetch(server, transport, *("x" * 60 + f"{n:04}" for n in range(600)))["Medication"]
     assert (len(few.resources), told(few)) == (85, ("complete", None))
-    assert (len(many.resources), told(many)) == (400, ("truncated", "more resources than are read"))
-    assert max(len(r.query["_id"]) for r in server.requests) < 3000
+    assert told(many) == ("truncated", "more resources than are read")
+    assert 400 < len(many.resources) < 600
+    assert len(server.requests) == 2 + 20
+    assert max(len(r.query["_id"]) for r in server.requests) < 1600
+
+
+def test_companions_count_towards_what_a_call_may_read() -> None:
+    bounded = Transport(bounds=Bounds(resources=2))
+    with serving({"Medication": bundle(*(medication(i) for i in "abc"))}) as server:
+        got = fetch(server, bounded, "a", "b", "c")["Medication"]
+    bounded.close()
+    assert told(got) == ("truncated", "more data than are read")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 414, 422, 501])
@@ -271,6 +296,16 @@ def test_what_a_drug_is_made_of_is_fetched_in_turn(transport: Transport) -> None
         "Substance": (["s"], ("complete", None)),
     }
     assert len(server.requests) == 3
+
+
+def test_a_medication_whose_substances_do_not_come_is_not_whole(transport: Transport) -> None:
+    mixed = medication("a", ingredient=[{"itemReference": to("Substance/s")}])
+    with serving({"Medication": bundle(mixed), "Substance": Answer(outcome(), 500)}) as server:
+        got = fetch(server, transport, "a")
+    assert {kind: (ids(part), told(part)) for kind, part in got.items()} == {
+        "Medication": (["a"], ("failed", "HTTP 500")),
+        "Substance": ([], ("failed", "HTTP 500")),
+    }
 
 
 def test_a_chain_without_end_is_given_up(transport: Transport) -> None:
