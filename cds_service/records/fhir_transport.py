@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import requests
 from fhirpy import SyncFHIRClient
+from fhirpy.base.utils import encode_params
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as PoolTimeout
 
@@ -26,7 +27,7 @@ from cds_service.errors import CdsServiceError, InputError
 from cds_service.records.addresses import PUBLIC, Reach
 from cds_service.records.connections import AddressNotAllowed, Resolve, read_body, resolve, session
 from cds_service.records.json_body import read_json
-from cds_service.records.origins import on_server
+from cds_service.records.origins import forget_urls, on_server
 from cds_service.records.record import FAILED, REFUSED
 
 _BACKOFF_SECONDS: Final = 0.2
@@ -156,6 +157,8 @@ class Transport:
         except (requests.RequestException, HTTPError, OSError, ValueError):
             deadline.remaining()
             raise FetchFailure("connection") from None
+        finally:
+            forget_urls()
 
 
 def _http_failure(status: int) -> FetchFailure:
@@ -201,6 +204,10 @@ class PooledClient(SyncFHIRClient):
         self._reach = reach
         self._deadline = deadline
 
+    def _build_request_url(self, path: str, params: dict[str, Any] | None) -> str:
+        """Without fhirpy's way through yarl, which keeps what it has taken apart: a patient's id."""
+        return f"{path}?{encode_params(params)}" if params else path  # type: ignore[no-untyped-call]
+
     def _do_request(
         self,
         method: str,
@@ -217,7 +224,7 @@ class PooledClient(SyncFHIRClient):
         if method.lower() != "get" or data is not None:
             raise FetchFailure("only reads are allowed")
         try:
-            url = on_server(self.url, self._build_request_url(path, params).removesuffix("?"))
+            url = on_server(self.url, self._build_request_url(path, params))
         except ValueError:
             url = None
         if url is None:
