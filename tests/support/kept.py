@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def texts_that_hold(mark: str) -> Iterator[tuple[str, str]]:
-    """(a text that holds the mark, the kind of object that refers to it) of all that is alive, after a collection.
+def texts_that_hold(*marks: str) -> set[tuple[str, str]]:
+    """(a text that holds one of the marks, the kind of object that refers to it) of all that is alive.
 
-    The mark itself, as the very object, doesn't count.
+    The marks themselves, as the very objects, don't count.
     """
     gc.collect()
-    data = mark.encode()
+    return set(_found(marks, [mark.encode() for mark in marks]))
+
+
+def _found(marks: tuple[str, ...], data: list[bytes]) -> Iterator[tuple[str, str]]:
+    own = {id(each) for each in (*marks, *data)}
     seen: set[int] = set()
     # Containers of nothing but texts are not tracked by the collector: they are reached from what refers to them.
     pending: list[Any] = [each for each in gc.get_objects() if each is not seen]
@@ -24,10 +28,10 @@ def texts_that_hold(mark: str) -> Iterator[tuple[str, str]]:
         seen.add(id(holder))
         for each in gc.get_referents(holder):
             if type(each) is str:
-                if mark in each and each is not mark:
+                if id(each) not in own and any(mark in each for mark in marks):
                     yield each, _kind(holder)
             elif isinstance(each, (bytes, bytearray)):
-                if data in each and each is not data:
+                if id(each) not in own and any(mark in each for mark in data):
                     yield repr(bytes(each[:200])), _kind(holder)
             elif id(each) not in seen and each is not seen and not gc.is_tracked(each):
                 pending.append(each)
