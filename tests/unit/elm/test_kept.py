@@ -89,7 +89,7 @@ def left() -> set[tuple[str, str]]:
     """What is left of all cases; each has a mark that ends with its name."""
     marks = [f"{secrets.token_hex(6)}{case.__name__}" for case in CASES]
     for case, mark in zip(CASES, marks, strict=True):
-        case(mark)
+        case(f"{mark}_")  # another object than the one that is looked for
     return texts_that_hold(*marks)
 
 
@@ -101,7 +101,7 @@ def test_nothing_is_kept(left: set[tuple[str, str]], case: Callable[[str], None]
 def test_dates_that_can_be_read_are_not_kept_either() -> None:
     second = f"08:13:57.{secrets.randbelow(900) + 100}"
     assert DateTime.parse(f"2026-06-01T{second}-03:00")
-    assert Time.parse(second)
+    assert Time.parse(f"T{second}")
     assert texts_that_hold(second) == set()
 
 
