@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 # CQL calendar durations (singular and plural) and the UCUM unit that means the same where one does.
@@ -105,8 +105,18 @@ _ARBITRARY = (
 _SAME = {"[IU]": "[iU]"}
 
 _TOKEN = re.compile(r"([./()])|(\{[^{}]*\})|((?:10[*^])(?:[+-]?\d+)?)|(\d+)|([^\s./(){}]+)")
+_ANNOTATION = re.compile(r"\{[^{}]*\}")
+_ANNOTATION_BEHIND = re.compile(r"(?<=[^./(])\{[^{}]*\}")
 _EXPONENT = re.compile(r"([^0-9+-].*?|)([+-]?\d+)?\Z")
 
+
+# What laboratories and CQL write most. Their measures are kept; of other texts, which come from records, nothing is.
+_COMMON = CALENDAR.keys() | {
+    "1", "%", "U/L", "[IU]/L", "[iU]/L", "kU/L", "ukat/L", "nkat/L", "mU/mL", "m[IU]/mL", "m[iU]/mL", "mg/dL", "g/dL",
+    "g/L", "mg/L", "ug/L", "ng/mL", "pg/mL", "umol/L", "mmol/L", "nmol/L", "mol/L", "L", "mL", "cL", "dL", "cm", "m",
+    "mm", "kg", "g", "mg", "[in_i]", "[lb_av]", "mm[Hg]", "fL", "pg", "10*3/uL", "10*6/uL", "10*9/L", "10*12/L",
+    "/min", "/h", "mL/min", "{score}", "deg", "a", "mo", "wk", "d", "h", "min", "s", "ms",
+}  # fmt: skip
 
 # Longer texts and larger exponents are no units: their numbers would fill the memory.
 _MAX_LENGTH, _MAX_POWER = 200, 99
@@ -125,7 +135,6 @@ def factor(from_unit: str | None, to_unit: str | None) -> Fraction | None:
     return _factor(from_unit or "1", to_unit or "1")
 
 
-@lru_cache(maxsize=4096)
 def _factor(from_unit: str, to_unit: str) -> Fraction | None:
     if from_unit == to_unit:
         return Fraction(1) if is_unit(from_unit) else None
@@ -153,7 +162,6 @@ def comparable(one: str | None, two: str | None) -> bool:
     return convert(Decimal(1), one, two) is not None
 
 
-@lru_cache(maxsize=4096)
 def is_unit(text: str) -> bool:
     """Whether the text is a UCUM unit or a CQL calendar duration."""
     return text in CALENDAR or text in _AFFINE or _measure(text) is not None
@@ -169,7 +177,6 @@ def divide(one: str | None, two: str | None) -> str | None:
     return _combine(one or "1", two or "1", -1)
 
 
-@lru_cache(maxsize=1024)
 def _combine(one: str, two: str, sign: int) -> str | None:
     one, two = _definite(one), _definite(two)
     powers: dict[str, int] = {}
@@ -209,9 +216,18 @@ def _definite(unit: str) -> str:
     return unit if name is None else _DEFINITE.get(name, name)
 
 
-@lru_cache(maxsize=4096)
 def _measure(unit: str) -> _Measure | None:
-    """The unit's rational measure; calendar months and years are a dimension apart from definite time."""
+    """The unit's rational measure; calendar months and years are a dimension apart from definite time. A unit's text
+    may come from a record: only common ones are kept."""
+    return _kept(unit) if unit in _COMMON else _measured(unit)
+
+
+@cache
+def _kept(unit: str) -> _Measure | None:
+    return _measured(unit)
+
+
+def _measured(unit: str) -> _Measure | None:
     if unit in ("year", "years"):
         return _Measure(Fraction(12), (("calendar month", 1),))
     if unit in ("month", "months"):
@@ -360,6 +376,9 @@ def _by_pint(unit: str) -> _Measure | None:
     """The measure of a unit with atoms outside the table, by ucumvert; None where that doesn't know it either."""
     if not unit.isascii() or len(unit) > 100:
         return None
+    # pint keeps what it has read: no annotation, which is free text, must reach it.
+    unit = _ANNOTATION_BEHIND.sub("", unit)
+    unit = _ANNOTATION.sub("1", unit)
     try:
         registry = _registry()
         base = registry.from_ucum(unit).to_base_units()

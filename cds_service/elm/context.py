@@ -39,6 +39,7 @@ class Context:
         "calls",
         "keys",
         "memo",
+        "moments",
         "now",
         "offset",
         "once",
@@ -65,6 +66,7 @@ class Context:
         retrieved: dict[Any, Retrieved] | None = None,
         keys: Sequence[Hashable] = (),
         shared: Kept | None = None,
+        moments: dict[str, DateTime] | None = None,
     ) -> None:
         self.retriever = retriever
         self.alike: Mapping[int, int] = retriever.alike if isinstance(retriever, Alike) else {}
@@ -77,6 +79,7 @@ class Context:
         self.once: dict[int, Any] = {}  # what is the same throughout the evaluation, and joins' indexes
         self.calls = calls
         self.retrieved: dict[Any, Retrieved] = {} if retrieved is None else retrieved
+        self.moments: dict[str, DateTime] = {} if moments is None else moments  # as read, by their text
         self.keys = keys
         self.shared = shared
         self.trace: Trace = {}

@@ -72,9 +72,19 @@ def code_path(resource_type: str) -> str | None:
     return path
 
 
-@lru_cache(maxsize=4096)
-def element(type_name: str, name: str) -> Element | None:
+def element(type_name: str, name: str | None) -> Element | None:
     """The element of that name of a FHIR type or of its base types."""
+    return None if name is None or name not in _names() else _find_element(type_name, name)
+
+
+@cache
+def _names() -> frozenset[str]:
+    """The names of all elements: any other may stand in a record, and nothing of it is kept."""
+    return frozenset(name for entry in _table().values() for name in entry["elements"])
+
+
+@lru_cache(maxsize=4096)
+def _find_element(type_name: str, name: str) -> Element | None:
     table = _table()
     current: str | None = type_name
     while current in table:
@@ -114,9 +124,15 @@ def value_type(type_name: str) -> str | None:
     return found.type[len("System.") :]
 
 
-@lru_cache(maxsize=8192)
 def is_subtype(type_name: str, of: str) -> bool:
     """Whether a FHIR type is the other one or derives from it (`Age` of `Quantity`, `Observation` of `Resource`)."""
+    if type_name not in _table() and type_name not in _JSON_NAMES:
+        return type_name == _JSON_NAMES.get(of, of)  # a text of a record: nothing of it is kept
+    return _is_subtype(type_name, of)
+
+
+@lru_cache(maxsize=8192)
+def _is_subtype(type_name: str, of: str) -> bool:
     of = _JSON_NAMES.get(of, of)
     table = _table()
     current: str | None = _JSON_NAMES.get(type_name, type_name)

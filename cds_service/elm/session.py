@@ -53,6 +53,7 @@ class Session:
         self.now = now
         self._at_rest = at_rest
         self._shared: dict[Compiler, Shared] = {}
+        self._moments: dict[str, DateTime] = {}  # all at the offset of `now`
 
     def context(self, compiler: Compiler, parameters: list[Any], called: Sequence[Definition]) -> Context:
         """An evaluation's context; `called`: the remembered functions that reach parameters."""
@@ -74,6 +75,7 @@ class Session:
             locate=compiler.locate,
             keys=keys,
             shared=shared,
+            moments=self._moments,
         )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import Self
 
 YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MILLISECOND = range(7)
@@ -306,7 +305,6 @@ def _int(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
-@lru_cache(maxsize=65536)
 def parse_date(text: str) -> Date:
     """The Date of `YYYY[-MM[-DD]]`; ValueError otherwise."""
     found = _DATE_ONLY.match(text)
@@ -316,7 +314,6 @@ def parse_date(text: str) -> Date:
     return Date(int(year), _int(month), _int(day))
 
 
-@lru_cache(maxsize=65536)
 def parse_datetime(text: str, default_offset: int | None) -> DateTime:
     """The DateTime of an ISO 8601 text (FHIR dateTime, instant, CQL literal); ValueError otherwise."""
     found = _DATE_TIME.match(text)
@@ -338,7 +335,6 @@ def parse_datetime(text: str, default_offset: int | None) -> DateTime:
     return DateTime.checked((int(year), _int(month), _int(day), *values), offset)
 
 
-@lru_cache(maxsize=4096)
 def parse_time(text: str) -> Time:
     """The Time of `[T]hh[:mm[:ss[.fff]]]`; ValueError otherwise."""
     found = _TIME_ONLY.match(text)

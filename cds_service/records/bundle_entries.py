@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from cds_service.errors import InputError
 from cds_service.records.bundle_account import Problem
+from cds_service.records.origins import path_of
 from cds_service.records.resource_types import R4_TYPES
 from cds_service.records.searchset import next_link, outcome_state
 
@@ -160,7 +160,7 @@ def _types_concerned(bundle: Mapping[str, Any], own: list[Entry]) -> frozenset[s
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("relation") == "self" and isinstance(link.get("url"), str):
             try:
-                path = urlsplit(link["url"]).path
+                path = path_of(link["url"])
             except ValueError:
                 continue
             segments = [part for part in path.split("/") if part and part != "_search"]

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import requests
 from fhirpy import SyncFHIRClient
+from fhirpy.base.utils import encode_params
 
 from cds_service.errors import InputError
 from cds_service.records.addresses import PUBLIC, Reach
@@ -28,7 +29,7 @@ from cds_service.records.fetch_bounds import MORE_DATA, Allowance, Bounds, Deadl
 from cds_service.records.fetch_call import Call, Unwatched, Watch
 from cds_service.records.json_body import read_json
 from cds_service.records.lookups import Lookups, Resolve, resolve
-from cds_service.records.origins import on_server
+from cds_service.records.origins import forget_urls, on_server
 from cds_service.records.record import REFUSED
 from cds_service.records.retrying import RETRIED, backoff
 
@@ -185,6 +186,10 @@ class PooledClient(SyncFHIRClient):
         deadline = self._deadline.of_search(self._transport.bounds)
         return PooledClient(self.url, self._transport, deadline, self._token, self._reach, self._call)
 
+    def _build_request_url(self, path: str, params: dict[str, Any] | None) -> str:
+        """Without fhirpy's way through yarl, which keeps what it has taken apart: a patient's id."""
+        return f"{path}?{encode_params(params)}" if params else path  # type: ignore[no-untyped-call]
+
     def _do_request(
         self,
         method: str,
@@ -212,12 +217,13 @@ class PooledClient(SyncFHIRClient):
             failure = failed
             raise
         finally:
+            forget_urls()
             self._transport.watch.fetched(kind, time.monotonic() - started, failure)
         return (answer, 200) if returning_status else answer
 
     def _url(self, path: str, params: dict[str, Any] | None) -> str:
         try:
-            url = on_server(self.url, self._build_request_url(path, params).removesuffix("?"))
+            url = on_server(self.url, self._build_request_url(path, params))
         except ValueError:
             url = None
         if url is None:

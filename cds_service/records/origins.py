@@ -134,9 +134,21 @@ def on_server(base_url: str, link: str) -> str | None:
         url = parse_url(address)
     except ValueError:
         return None
+    finally:
+        forget_urls()
     if is_loopback(base.host) and is_loopback(url.host):
         url = ServerUrl(url.scheme, base.host, url.port, url.path)
     return f"{url.origin}{url.path}{mark}{query}" if base.holds(url) else None
+
+
+def forget_urls() -> None:
+    """For whoever handed a URL, which may name a patient, to urllib or `requests`: urllib keeps what it took apart."""
+    urlsplit.cache_clear()  # type: ignore[attr-defined]
+
+
+def path_of(url: str) -> str:
+    """The path of any URL, which may name a patient: nothing of it is kept. Raises ValueError."""
+    return str(urlsplit.__wrapped__(url).path)  # type: ignore[attr-defined]
 
 
 def allowed_server(

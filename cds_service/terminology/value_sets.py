@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,12 @@ from cds_service.terminology.systems import (
     CANONICAL,
     EXT_CODE_STATUS,
     EXT_NOT_IN_TABLE,
+    ICD_SYSTEMS,
     PREFIX_SYSTEMS,
     match_key,
 )
 
 _NONE: frozenset[str] = frozenset()
-_CACHED_CODES = 50_000
-# System and code together; what is longer is no code of any set, and is not kept.
-_CACHED_LENGTH = 400
 
 
 @dataclass(slots=True)
@@ -68,8 +65,10 @@ class ValueSets:
         self._systems = tuple(sorted({system for system, _ in (*self._index.exact, *self._index.below)}))
         listed = (*self._index.below, *self._index.not_below, *self._index.exact, *self._index.not_exact)
         self._longest = max((len(key) for _, key in listed), default=0)
-        # A bounded cache: codes come from requests.
-        self._cached = lru_cache(maxsize=_CACHED_CODES)(self._find)
+        # Of the codes that the sets list, each looked up once; what else records may hold is never kept.
+        self._found: dict[tuple[str | None, str], frozenset[str] | None] = dict.fromkeys(
+            (code.system, code.code or "") for codes in self._codes.values() for code in codes
+        )
 
     def has_value_set(self, url: str) -> bool:
         """Whether the value set of this canonical URL (`|version` ignored) is known."""
@@ -94,12 +93,16 @@ class ValueSets:
         return self._versions
 
     def _lookup(self, system: str | None, code: str) -> frozenset[str]:
-        if len(code) + len(system or "") > _CACHED_LENGTH:
+        key = (system, code)
+        found = self._found.get(key, _NONE)
+        if found is None:
+            found = self._found[key] = self._find(system, code)
+        elif found is _NONE and (system in PREFIX_SYSTEMS or system in ICD_SYSTEMS):
             return self._find(system, code)
-        return self._cached(system, code)
+        return found
 
     def sets_of(self, system: str | None, code: str) -> frozenset[str]:
-        """The names of all sets that hold this code; empty without a system. Cached."""
+        """The names of all sets that hold this code; empty without a system."""
         return self._lookup(system, code)
 
     def silences(self, system: str | None, code: str) -> bool:

@@ -53,10 +53,13 @@ def _date(value: Any, ctx: Context) -> Any:
 
 def _datetime(value: Any, ctx: Context) -> Any:
     if type(value) is str:
-        try:
-            return parse_datetime(value, ctx.offset)
-        except ValueError:
-            raise DataError("a FHIR dateTime can't be read") from None
+        found = ctx.moments.get(value)
+        if found is None:
+            try:
+                found = ctx.moments[value] = parse_datetime(value, ctx.offset)
+            except ValueError:
+                raise DataError("a FHIR dateTime can't be read") from None
+        return found
     return _odd(value, "dateTime", _datetime, ctx)
 
 

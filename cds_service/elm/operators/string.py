@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 from cds_service.elm.codegen import operators as write
@@ -23,14 +23,48 @@ from cds_service.elm.operators.building import (
     strict1,
     strict2,
 )
+from cds_service.elm.operators.references import library_of
+
+Patterns = Mapping[str, re.Pattern[str]]
 
 
-@lru_cache(maxsize=1024)
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern(text: str, known: Patterns) -> re.Pattern[str]:
+    """The pattern; one that the library itself states is `known`, any other may be a patient's, and is not kept."""
+    found = known.get(text)
+    if found is not None:
+        return found
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError):
         raise DataError("the regular expression can't be read") from None
+    finally:
+        re.purge()
+
+
+def _stated(scope: Scope, node: Any) -> Patterns:
+    """The pattern of a literal, or of a define that is one."""
+    while isinstance(node, Mapping) and node.get("type") == "ExpressionRef":
+        definition = scope.compiler.define(library_of(scope, node), node["name"])
+        node = definition.node.get("expression") if definition is not None else None
+    text = node.get("value") if isinstance(node, Mapping) and node.get("type") == "Literal" else None
+    if not isinstance(text, str):
+        return {}
+    try:
+        return {text: re.compile(text)}
+    except (re.error, OverflowError, RecursionError):
+        return {}  # told when it is asked for
+
+
+def _by_pattern(function: Any, *names: str) -> Builder:
+    """A builder of an operator whose second operand is a regular expression; `names`: of its operands, where they have
+    some of their own."""
+
+    def build(scope: Scope, node: Node) -> Expr:
+        pattern = node.get(names[1]) if names else node["operand"][1]
+        operands: list[Expr | None] = children(scope, node, *names) if names else [*scope.operands(node)]
+        return call(partial(function, _stated(scope, pattern)), operands)
+
+    return build
 
 
 def _concatenate(scope: Scope, node: Node) -> Expr:
@@ -64,10 +98,10 @@ def _split(text: Any, separator: Any) -> Any:
     return text.split(separator) if separator else [text]
 
 
-def _split_on_matches(text: Any, pattern: Any) -> Any:
+def _split_on_matches(known: Patterns, text: Any, pattern: Any) -> Any:
     """SplitOnMatches(stringToSplit String, separatorPattern String) List<String>: groups are no parts of it."""
     parts, begin = [], 0
-    for found in _pattern(pattern).finditer(text):
+    for found in _pattern(pattern, known).finditer(text):
         if found.start() == found.end() and found.start() in (0, len(text)):
             continue  # a pattern that matches nothing splits between characters only
         parts.append(text[begin : found.start()])
@@ -94,15 +128,15 @@ def _substring(text: Any, begin: Any, length: Any = None) -> Any:
     return None if length < 0 else text[begin : begin + length]
 
 
-def _matches(text: Any, pattern: Any) -> Any:
+def _matches(known: Patterns, text: Any, pattern: Any) -> Any:
     """Matches(argument String, pattern String) Boolean: the whole string, as the reference implementations do."""
-    return _pattern(pattern).fullmatch(text) is not None
+    return _pattern(pattern, known).fullmatch(text) is not None
 
 
 _GROUP = re.compile(r"\\(.)|\$(\d+)|\$\{(\w+)\}")
 
 
-def _replace(text: Any, pattern: Any, substitution: Any) -> Any:
+def _replace(known: Patterns, text: Any, pattern: Any, substitution: Any) -> Any:
     """ReplaceMatches(argument String, pattern String, substitution String) String: `$1` is the first group,
     `\\$` a dollar."""
 
@@ -126,7 +160,7 @@ def _replace(text: Any, pattern: Any, substitution: Any) -> Any:
         return text
 
     error = re.error
-    return _pattern(pattern).sub(expand, text)
+    return _pattern(pattern, known).sub(expand, text)
 
 
 def _named(function: Any, *names: str, nullable: int = 0) -> Builder:
@@ -138,18 +172,11 @@ def _named(function: Any, *names: str, nullable: int = 0) -> Builder:
     return build
 
 
-def _listed(function: Any) -> Builder:
-    def build(scope: Scope, node: Node) -> Expr:
-        return call(function, [*scope.operands(node)])
-
-    return build
-
-
 BUILDERS: Mapping[str, Builder] = {
     "Concatenate": _concatenate,
     "Combine": _named(_combine, "source", "separator", nullable=1),
     "Split": _named(_split, "stringToSplit", "separator", nullable=1),
-    "SplitOnMatches": _named(_split_on_matches, "stringToSplit", "separatorPattern"),
+    "SplitOnMatches": _by_pattern(_split_on_matches, "stringToSplit", "separatorPattern"),
     "PositionOf": _named(_position, "pattern", "string"),
     "LastPositionOf": _named(_last_position, "pattern", "string"),
     "Substring": _named(_substring, "stringToSub", "startIndex", "length", nullable=1),
@@ -157,6 +184,6 @@ BUILDERS: Mapping[str, Builder] = {
     "Lower": strict1(str.lower),
     "StartsWith": strict2(str.startswith),
     "EndsWith": strict2(str.endswith),
-    "Matches": strict2(_matches),
-    "ReplaceMatches": _listed(_replace),
+    "Matches": _by_pattern(_matches),
+    "ReplaceMatches": _by_pattern(_replace),
 }
