@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -155,6 +156,7 @@ def _serving(screener: Screener, fetch_seconds: float) -> Iterator[Hospital]:
             hospital = Hospital(app, chart, out)
             yield hospital
             hospital.service.transport.close()
+            gc.collect()  # urllib3 closes the connections of a pool once nothing refers to it
             assert hospital.left_threads() == []
             assert connections_left(chart) == 0
     finally:

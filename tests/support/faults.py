@@ -12,7 +12,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import cache
@@ -35,13 +35,14 @@ _LATER: Final = "_later"
 @dataclass(frozen=True)
 class Wrong:
     """One row. `pages`: it spoils the Bundle of a search, and means nothing for a read; `numbers`: of the requests
-    of a kind that it strikes, None = all.
+    of a kind that it strikes, None = all; `holds`: it may keep the call from asking that server anything more.
     """
 
     does: Does
     leaves: str = LOST
     pages: bool = False
     numbers: Collection[int] | None = None
+    holds: bool = False
 
     def on(self, kind: str | None) -> Fault:
         """The fault, placed on a resource type."""
@@ -248,10 +249,10 @@ _PROMISED: Final = "Content-Length: 100000"
 ANSWERS: Final[Mapping[str, Wrong]] = {
     **{f"HTTP {code}": Wrong(_http(code)) for code in (400, 401, 403, 404, 410, 418, 500, 501, 502, 504)},
     "HTTP 401 with a challenge": Wrong(_http(401, WWW_Authenticate=f'Bearer realm="{MARK}"')),
-    "HTTP 429 for an hour": Wrong(_http(429, Retry_After="3600")),
+    "HTTP 429 for an hour": Wrong(_http(429, Retry_After="3600"), holds=True),
     "HTTP 429 without a word": Wrong(_http(429)),
     "HTTP 429 once": Wrong(_http(429, Retry_After="0"), WHOLE, numbers=(1,)),
-    "HTTP 503 until a date": Wrong(_http(503, Retry_After="Fri, 31 Dec 2093 23:59:59 GMT")),
+    "HTTP 503 until a date": Wrong(_http(503, Retry_After="Fri, 31 Dec 2093 23:59:59 GMT"), holds=True),
     "HTTP 503 once": Wrong(_http(503), WHOLE, numbers=(1,)),
     "HTTP 503 once, until a canary": Wrong(_http(503, Retry_After=canary("wait")), WHOLE, numbers=(1,)),
     "HTTP 503 once, clock ahead": Wrong(_skewed(5), WHOLE, numbers=(1,)),
@@ -470,7 +471,7 @@ PAGES: Final[Mapping[str, Wrong]] = {
 }
 WRONGS: Final[Mapping[str, Wrong]] = {
     **ANSWERS,
-    **{name: Wrong(w.does, w.leaves, True, w.numbers) for name, w in PAGES.items()},
+    **{name: replace(wrong, pages=True) for name, wrong in PAGES.items()},
 }
 
 
