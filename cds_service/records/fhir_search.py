@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient
 from cds_service.records.origins import on_server
+from cds_service.records.patient_search import by_patient
 from cds_service.records.prefetch import Obtained, own_resources
 from cds_service.records.record import COMPLETE, FAILED, TRUNCATED
 from cds_service.records.searchset import names_other_patient, read_page, unique_count, worse
@@ -86,7 +87,7 @@ def search_type(
     if resource_type == "Observation" and source.by_code and codes:
         return _by_code(client, source, patient_id, deadline, codes)
     count = source.transport.bounds.page_size
-    plain: dict[str, Any] = {"patient": patient_id}
+    plain: dict[str, Any] = {**by_patient(resource_type, patient_id)}
     attempts: list[dict[str, Any]] = [{**plain, "_count": count}, plain]
     if include := _INCLUDES.get(resource_type):
         attempts.insert(0, {**plain, "_count": count, "_include": f"{resource_type}:{include}"})
