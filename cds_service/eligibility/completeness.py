@@ -15,7 +15,6 @@ from cds_service.eligibility.needs import ATTESTATIONS, COMPANIONS
 from cds_service.eligibility.trial import Criterion
 from cds_service.eligibility.verdict import UNKNOWN, Verdict
 from cds_service.elm import Result
-from cds_service.records.patient_search import REFERRED
 from cds_service.records.record import (
     FAILED,
     NOT_OFFERED,
@@ -27,6 +26,8 @@ from cds_service.records.record import (
 )
 from cds_service.records.shortfalls import advice, is_short, remedy, shown_reason
 
+# What a drug may be made of, and can't be told without.
+_WHOLE, _PART = "Medication", "Substance"
 _SAID: Final[Mapping[str, str]] = {
     FAILED: "not obtained",
     TRUNCATED: "obtained in part",
@@ -60,19 +61,10 @@ def short_of(record: PatientRecord, read: Collection[str]) -> tuple[str, ...]:
     lost = {
         kind for kind, acquired in record.account.items() if acquired.state in (FAILED, TRUNCATED, REFUSED)
     }
-    return (*own, *sorted(lost & _led_to(record, read) - {*own})) if lost else tuple(own)
-
-
-def _led_to(record: PatientRecord, read: Collection[str]) -> set[str]:
-    """The companions of these types, and whatever the resources at hand may refer to in turn."""
-    found = {kind for kind, holders in COMPANIONS.items() if not holders.isdisjoint(read)}
-    pending = [*read, *found]
-    while pending:
-        kind = pending.pop()
-        new = REFERRED.get(kind, frozenset()) - found if record.of_type(kind) else ()
-        found.update(new)
-        pending += new
-    return found
+    companions = {kind for kind in lost if not COMPANIONS.get(kind, frozenset()).isdisjoint(read)}
+    if _PART in lost and not COMPANIONS[_WHOLE].isdisjoint(read):
+        companions.add(_PART)
+    return (*own, *sorted(companions - {*own}))
 
 
 def allowed_by_data(

@@ -33,15 +33,6 @@ COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
     "Device": frozenset({"DeviceUseStatement", "DeviceRequest", "SupplyDelivery"}),
 }
 
-# What a resource of a type may refer to without which it can't be told what it is of, companion by companion.
-REFERRED: Final[Mapping[str, frozenset[str]]] = {
-    **dict.fromkeys(COMPANIONS["Medication"], frozenset({"Medication"})),
-    **dict.fromkeys(COMPANIONS["Device"], frozenset({"Device"})),
-    "Medication": frozenset({"Medication", "Substance"}),
-    "SupplyDelivery": frozenset({"Medication", "Substance", "Device"}),
-    "ResearchSubject": frozenset({"ResearchStudy"}),
-}
-
 
 def is_companion(resource_type: str) -> bool:
     """Whether its resources come along only with what refers to them; no Device: that may be a patient's own."""
