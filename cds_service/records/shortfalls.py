@@ -106,6 +106,10 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "OperationOutcome instead of data": _OUTCOME,
         "operation-outcome": _OUTCOME,
         "another patient's data": _OTHERS,
+        "a resource whose patient can't be told": Reason(
+            "other-patient",
+            "have the resources of {types} name the patient by a reference that his Patient resource answers to",
+        ),
         "total above the entries": _PARTIAL,
         "more pages exist": _PARTIAL,
         "malformed prefetch": _PREFETCH,
