@@ -14,6 +14,9 @@ from typing import Any
 
 EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming")
 _PARTIAL = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?")
+_PROPER = re.compile(
+    r"[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 
 
 def site_datetime(text: str, zone: tzinfo) -> str | None:
@@ -32,11 +35,12 @@ def site_datetime(text: str, zone: tzinfo) -> str | None:
             return text
         if text[10] != "T":
             return None
-        moment = datetime.fromisoformat(text)
+        # A leap second is a dateTime of FHIR; it is counted with the second before it.
+        moment = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if text[16:19] == ":60" else text)
         given = moment.utcoffset()
         local = moment.replace(tzinfo=zone) if given is None else moment.astimezone(zone)
         offset = local.utcoffset() or timedelta(0)
-        if given == offset:
+        if given == offset and text[16:19] != ":60" and _PROPER.fullmatch(text):
             return text
         if offset.seconds % 60:  # local mean time, before zones: FHIR writes offsets in minutes
             local = local.astimezone(timezone(timedelta(minutes=offset // timedelta(minutes=1))))

@@ -23,6 +23,7 @@ from cds_service.records.quantities import Units, unit_key
 from cds_service.records.readings import Readings
 from cds_service.records.text import Lexicon
 from cds_service.terminology.concept_maps import ConceptMaps, Target, load_concept_maps
+from cds_service.terminology.system_uris import SystemUris
 from cds_service.terminology.systems import (
     CATEGORY_TEXT,
     EL_ESCORIAL_CATEGORY,
@@ -42,14 +43,14 @@ CATEGORIES = ("definite", "probable", "probable-laboratory-supported", "possible
 class Mappings:
     """The compiled data of fhir_mappings/ and of a site's own concept maps; immutable.
 
-    `aliases` leads from URIs of code systems to the canonical ones, `local` from a site's (system, code) to
+    `systems` leads from what is written as a code system to its URI, `local` from a site's (system, code) to
     the codings to add; `lexicon` reads the texts of conditions, procedures and devices, `drugs` and `forms`
     those of medications and routes; `available_equations` names the equations that can be computed here.
     """
 
     value_sets: ValueSets
     concept_maps: ConceptMaps
-    aliases: Mapping[str, str]
+    systems: SystemUris
     local: Mapping[tuple[str, str], tuple[Target, ...]]
     units: Units
     readings: Readings
@@ -90,11 +91,7 @@ def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Ma
     return Mappings(
         value_sets,
         maps,
-        {
-            source: targets[0].code
-            for (_, source), targets in maps.entries("system-aliases").items()
-            if targets
-        },
+        _systems(maps, value_sets),
         _local(maps),
         units,
         readings,
@@ -117,6 +114,13 @@ def _read(name: str, digest: Any) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise AuthoringError(f"{name}: must be a JSON object")
     return data
+
+
+def _systems(maps: ConceptMaps, value_sets: ValueSets) -> SystemUris:
+    aliases = {
+        source: targets[0].code for (_, source), targets in maps.entries("system-aliases").items() if targets
+    }
+    return SystemUris(aliases, value_sets.systems)
 
 
 def _unit_texts(maps: ConceptMaps) -> dict[str, str]:

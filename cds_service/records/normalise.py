@@ -65,7 +65,7 @@ class _Work:
         self.record = record
         self.mappings = mappings
         self.as_of = as_of
-        self.tidying = Tidying(mappings.aliases, mappings.local, timezone)
+        self.tidying = Tidying(mappings.systems, mappings.local, timezone)
         self.words = Words(mappings)
         self.originals: dict[int, Mapping[str, Any]] = dict(record.originals)
         self.named_by: dict[int, tuple[Resource, ...]] = {}

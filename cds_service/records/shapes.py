@@ -16,6 +16,7 @@ No error is raised for any JSON.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from decimal import Decimal
@@ -24,6 +25,7 @@ from typing import Any, Final
 from cds_service.records.dates import site_datetime
 from cds_service.records.elements import ELEMENTS, RESOURCES, VALUE, VALUE_KEYS
 from cds_service.terminology.concept_maps import Target
+from cds_service.terminology.system_uris import SystemUris
 from cds_service.terminology.systems import READING_PROBLEM
 
 _VALUES: Final = frozenset(VALUE_KEYS)
@@ -32,17 +34,37 @@ UNREADABLE: Final = {"system": READING_PROBLEM, "code": "text-only"}
 _DROP: Final = object()
 _DEPTH: Final = 40
 _CODING_TEXTS: Final = frozenset({"system", "version", "code", "display"})
+# What people paste around a code: every space that Unicode has, and what has no width at all.
+_BLANKS: Final = (
+    string.whitespace
+    + "\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+)
+
+
+class _Systems(dict[str, str]):
+    """The canonical URI of each code system that a record has named so far."""
+
+    __slots__ = ("_uris",)
+
+    def __init__(self, uris: SystemUris) -> None:
+        super().__init__()
+        self._uris = uris
+
+    def __missing__(self, written: str) -> str:
+        found = self[written] = self._uris.canonical(written)
+        return found
 
 
 class Tidying:
     """What one walk needs to know, and what it finds: `doubtful` says that something was mistyped or modified."""
 
-    __slots__ = ("_dates", "aliases", "depth", "doubtful", "local", "zone")
+    __slots__ = ("_dates", "depth", "doubtful", "local", "systems", "zone")
 
     def __init__(
-        self, aliases: Mapping[str, str], local: Mapping[tuple[str, str], tuple[Target, ...]], zone: tzinfo
+        self, uris: SystemUris, local: Mapping[tuple[str, str], tuple[Target, ...]], zone: tzinfo
     ) -> None:
-        self.aliases = aliases
+        self.systems = _Systems(uris)
         self.local = local
         self.zone = zone
         self.doubtful = False
@@ -89,7 +111,7 @@ def _string(value: Any, tidying: Tidying) -> Any:
 
 def _uri(value: Any, tidying: Tidying) -> Any:
     if type(value) is str:
-        return tidying.aliases.get(value, value) if value else _DROP
+        return tidying.systems[value] if value else _DROP
     return _string(value, tidying)
 
 
@@ -151,12 +173,12 @@ def _coding(value: Any, tidying: Tidying) -> Any:
                 return _coding(_repaired_coding(value, tidying), tidying)
             if key == "modifierExtension" and part:
                 tidying.doubtful = True
-    canonical = tidying.aliases.get(value.get("system", ""))
-    if canonical is not None:
-        value = {**value, "system": canonical}
+    system = value.get("system")
+    if system is not None and tidying.systems[system] != system:
+        value = {**value, "system": tidying.systems[system]}
     code = value.get("code")
-    if code is not None and (code[0] == " " or code[-1] == " "):
-        value = {**value, "code": code.strip() or "?"}
+    if code is not None and (bare := code.strip(_BLANKS)) != code:
+        value = {**value, "code": bare or "?"}
     return value
 
 
@@ -175,7 +197,7 @@ def _repaired_coding(value: dict[str, Any], tidying: Tidying) -> dict[str, Any]:
 def _concept(value: Any, tidying: Tidying) -> Any:
     """A CodeableConcept. Almost every one is proper and canonical: that is seen without any further call."""
     if type(value) is dict:
-        aliases, local = tidying.aliases, tidying.local
+        systems, local = tidying.systems, tidying.local
         for key, part in value.items():
             if key == "coding" and type(part) is list:
                 for coding in part:
@@ -185,9 +207,11 @@ def _concept(value: Any, tidying: Tidying) -> Any:
                         if (type(text) is not str or not text) and name != "userSelected":
                             return _mended_concept(value, tidying)
                     system, code = coding.get("system"), coding.get("code")
-                    if system in aliases or (local and (system, code) in local):
+                    if system is not None and systems[system] != system:
                         return _mended_concept(value, tidying)
-                    if code is not None and (code[0] == " " or code[-1] == " "):
+                    if code is not None and (
+                        code.strip(_BLANKS) != code or (local and (system, code) in local)
+                    ):
                         return _mended_concept(value, tidying)
             elif key != "text" or type(part) is not str or not part:
                 return _mended_concept(value, tidying)
@@ -325,7 +349,11 @@ def _simple(slow: Walker, names: frozenset[str], aliased: bool) -> Walker:
         for key, part in value.items():
             kind = type(part)
             if kind is str:
-                if not part or key not in names or (aliased and key == "system" and part in tidying.aliases):
+                if (
+                    not part
+                    or key not in names
+                    or (aliased and key == "system" and tidying.systems[part] != part)
+                ):
                     return slow(value, tidying)
             elif (
                 key != "value"

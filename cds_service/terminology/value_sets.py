@@ -93,6 +93,11 @@ class ValueSets:
         """Business version by set name."""
         return self._versions
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The code systems whose codes any set holds, in order."""
+        return self._systems
+
     def _lookup(self, system: str | None, code: str) -> frozenset[str]:
         if len(code) + len(system or "") > _CACHED_LENGTH:
             return self._find(system, code)
