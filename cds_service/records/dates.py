@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from cds_service.records.absent import says_absent
+
 EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming")
 _PARTIAL = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?")
 _PROPER = re.compile(
@@ -78,7 +80,9 @@ def lost_its_date(received: Mapping[str, Any], tidied: Mapping[str, Any]) -> boo
 
     Such a result isn't undated: it may be the newest of all.
     """
-    given = [key for key in EFFECTIVE if received.get(key) not in (None, "", [])]
+    given = [
+        key for key in EFFECTIVE if received.get(key) not in (None, "", []) and not says_absent(received[key])
+    ]
     return bool(given) and not any(_is_dated(key, tidied.get(key), received[key]) for key in given)
 
 

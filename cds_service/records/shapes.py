@@ -1,13 +1,14 @@
 """The shape of FHIR resources as far as the service reads them, and the one walk over a resource that tidies
 it.
 
-The walk, compiled per type from the tables of `elements`, does four things and copies only what it changes:
+The walk, compiled per type from the tables of `elements`, does five things and copies only what it changes:
 
 - an element of the wrong JSON type never gets through as something else. What can be meant in one way only
   is put right (one object where a list belongs, a list of one where an object belongs, a number for a
   string), anything else is dropped; either way the resource is *doubtful*: marked, so that no verdict rests
   on it. `null`, "" and items that are null count as absent;
 - URIs of code systems become canonical, codes that a site maps get the target's coding beside them;
+- results and dates of Observations that are said to be absent go (`absent`);
 - dateTimes and instants are brought to the site's offset;
 - a `modifierExtension` at any depth makes the resource doubtful.
 
@@ -22,6 +23,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
+from cds_service.records.absent import hides_death, without_absent
 from cds_service.records.dates import site_datetime
 from cds_service.records.elements import ELEMENTS, RESOURCES, VALUE, VALUE_KEYS
 from cds_service.terminology.concept_maps import Target
@@ -323,6 +325,26 @@ def _object(fields: Mapping[str, Walker]) -> Walker:
     return walk
 
 
+def _result(walker: Walker) -> Walker:
+    """A walker of what holds a result: of a value or date that is said to be absent, only that stays."""
+
+    def walk(value: Any, tidying: Tidying) -> Any:
+        return walker(without_absent(value) if type(value) is dict else value, tidying)
+
+    return walk
+
+
+def _person(walker: Walker) -> Walker:
+    """A walker of a Patient, who is in doubt where the day of death is said to exist and isn't given."""
+
+    def walk(value: Any, tidying: Tidying) -> Any:
+        if hides_death(value):
+            tidying.doubtful = True
+        return walker(value, tidying)
+
+    return walk
+
+
 def _list(walker: Walker) -> Walker:
     def walk(value: Any, tidying: Tidying) -> Any:
         if type(value) is not list:
@@ -407,9 +429,16 @@ def _compile() -> dict[str, Walker]:
         walkers[name] = _object(fields(table))
         if name == "quantity":
             walkers[name] = _simple(walkers[name], frozenset({"unit", "system", "code", "comparator"}), True)
+        elif name == "component":
+            walkers[name] = _result(walkers[name])
         elif name == "reference":
             walkers[name] = _simple(walkers[name], frozenset({"reference", "type", "display"}), False)
-    return {name: _object(fields(table)) for name, table in RESOURCES.items()}
+    resources = {name: _object(fields(table)) for name, table in RESOURCES.items()}
+    return {
+        **resources,
+        "Observation": _result(resources["Observation"]),
+        "Patient": _person(resources["Patient"]),
+    }
 
 
 _concept_object: Final = _object({"coding": _list(_coding), "text": _string})

@@ -1,0 +1,305 @@
+"""Elements that say why they are empty, elements of the wrong shape, and extensions that change what is said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cds_service.records.json_body import read_json
+from tests.builders import (
+    Resource,
+    alt,
+    ast,
+    b0,
+    condition,
+    creatinine,
+    medication_statement,
+    minimal,
+    observation,
+    procedure,
+    resources_of,
+    rxnorm,
+    serology,
+    snomed,
+)
+from tests.trials.assessing import assess, verdict
+
+LFT = "EX06-AstAlt"
+EXTENSION = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+REASONS = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+MODIFIER = [{"url": "https://ehr.example/StructureDefinition/not-really", "valueBoolean": True}]
+
+
+def absent(code: str = "unknown") -> dict[str, Any]:
+    return {"extension": [{"url": EXTENSION, "valueCode": code}]}
+
+
+def liver(*newest: Resource) -> dict[str, Any]:
+    """The verdict of an older normal ALT, a normal AST, and what came after."""
+    return verdict(minimal(alt(30, on="2026-05-20"), ast(31), *newest), LFT)
+
+
+def newer(**elements: Any) -> Resource:
+    """A newer ALT with other elements; None takes one away."""
+    changed = alt(500) | elements
+    return {key: value for key, value in changed.items() if value is not None}
+
+
+# ---------------------------------------------------------------- results that are said to be absent
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueQuantity": {"_value": absent(), "unit": "U/L"}},
+        {"valueQuantity": absent()},
+        {"valueQuantity": {"value": None, "_value": absent(), "unit": "U/L"}},
+        {"valueQuantity": None, "_valueString": absent("not-performed")},
+        {"valueQuantity": None, "valueString": None, "_valueString": absent("masked")},
+        {"valueQuantity": None, "valueCodeableConcept": {"coding": [{"system": REASONS, "code": "unknown"}]}},
+        {"valueQuantity": None, "valueCodeableConcept": absent()},
+        {"valueQuantity": None, "dataAbsentReason": {"text": "amostra hemolisada"}},
+    ],
+)
+def test_a_result_that_is_said_to_be_absent_is_none(value: dict[str, Any]) -> None:
+    """Rule 2 of §2.3: a reason for absent data hides only its Observation; the older result counts."""
+    row = liver(newer(**value))
+    assert (row["status"], row["basis"]) == ("not-met", "explicit")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueQuantity": {"value": "500", "unit": "U/L"}},
+        {"valueQuantity": {"unit": "U/L"}},
+        {"valueQuantity": {"value": True, "unit": "U/L"}},
+        {"valueQuantity": {"_value": absent(), "unit": "U/L", "modifierExtension": MODIFIER}},
+        {"valueQuantity": None, "valueCodeableConcept": absent() | {"text": "aumentada"}},
+        {"valueQuantity": None, "_valueString": {"extension": [{"url": "https://ehr.example/x"}]}},
+        {"valueQuantity": None, "valueDecimal": 500},
+        {"valueQuantity": None, "value": {"value": 500, "unit": "U/L"}},
+    ],
+)
+def test_a_result_that_cannot_be_read_is_never_passed_over(value: dict[str, Any]) -> None:
+    """Rule 5 of §2.3: it might be the newest and abnormal; an older normal one doesn't answer for it."""
+    assert liver(newer(**value))["status"] == "unknown"
+
+
+def test_an_absent_component_hides_only_itself() -> None:
+    parts = [
+        {"code": {"coding": [{"system": "http://loinc.org", "code": "1742-6"}]}, "valueQuantity": absent()},
+        {
+            "code": {"coding": [{"system": "http://loinc.org", "code": "1920-8"}]},
+            "valueQuantity": {"value": 500, "unit": "U/L"},
+            "referenceRange": [{"high": {"value": 40, "unit": "U/L"}}],
+        },
+    ]
+    panel = observation("24325-3", on="2026-06-02", components=parts)
+    assert verdict(minimal(alt(30), panel), LFT)["status"] == "met"
+
+
+def test_an_absent_serology_is_not_negative() -> None:
+    value = {"valueCodeableConcept": {"coding": [{"system": REASONS, "code": "not-performed"}]}}
+    row = verdict(minimal(observation("22362-8", value, on="2026-05-25")), "EX08d-Htlv")
+    assert (row["status"], row["reasons"]) == ("unknown", ["missing-data"])
+
+
+# ---------------------------------------------------------------- dates
+def test_the_day_of_issue_counts_where_the_effective_date_is_said_to_be_absent() -> None:
+    """Rule 3 of §2.3: issued is the last resort, and dates the newest result."""
+    for given in (
+        {"effectiveDateTime": None, "_effectiveDateTime": absent()},
+        {"effectiveDateTime": None, "_effectiveInstant": absent()},
+        {"effectiveDateTime": None, "effectivePeriod": absent()},
+        {"effectiveDateTime": None, "effectivePeriod": {"_start": absent(), "_end": absent()}},
+    ):
+        assert liver(newer(issued="2026-06-02T10:00:00Z", **given))["status"] == "met", given
+
+
+def test_a_result_without_any_date_counts_only_where_no_other_has_one() -> None:
+    undated = newer(effectiveDateTime=None, _effectiveDateTime=absent())
+    assert liver(undated)["status"] == "not-met"
+    row = verdict(minimal(undated, ast(31)), LFT)
+    assert (row["status"], row["reasons"]) == ("unknown", ["partial-date"])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-06-01",
+        "2026-06-01T10:00:00-03:00",
+        "2026-06-01T10:00:00",
+        "2026-06-01T10:00",
+        "2026-06-01T10:00:00-03",
+        "2026-06-01T10:00:00-0300",
+        "2026-06-01T10:00:60Z",
+        "2026-06-01T10:00:00.123456789Z",
+    ],
+)
+def test_a_date_that_can_be_meant_in_one_way_is_read(written: str) -> None:
+    assert liver(newer(effectiveDateTime=written))["status"] == "met"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "01/06/2026",
+        "20260601",
+        "2026-6-1",
+        "2026-06-31",
+        "2026-06-01T24:30:00Z",
+        "hoje",
+        20260601,
+        ["x", "y"],
+    ],
+)
+def test_a_date_that_cannot_be_read_may_be_the_newest(written: Any) -> None:
+    row = liver(newer(effectiveDateTime=written))
+    assert row["status"] == "unknown"
+    assert "partial-date" in row["reasons"]
+
+
+# ---------------------------------------------------------------- the patient
+@pytest.mark.parametrize(
+    ("given", "overall"),
+    [
+        ({}, "eligible-pending-review"),
+        ({"_deceasedDateTime": absent()}, "unknown"),
+        ({"_deceasedDateTime": absent("asked-unknown"), "deceasedDateTime": None}, "unknown"),
+        ({"_deceasedDateTime": absent("not-applicable")}, "eligible-pending-review"),
+        ({"deceasedBoolean": False, "_deceasedDateTime": absent()}, "eligible-pending-review"),
+        ({"deceasedDateTime": "2026", "_deceasedDateTime": absent()}, "not-applicable"),
+        ({"deceasedBoolean": True}, "not-applicable"),
+        ({"deceasedBoolean": "true"}, "unknown"),
+        ({"birthDate": None, "_birthDate": absent()}, "unknown"),
+        ({"birthDate": "10/03/1971"}, "unknown"),
+        (
+            {
+                "_birthDate": {
+                    "extension": [
+                        {
+                            "url": "http://hl7.org/fhir/StructureDefinition/patient-birthTime",
+                            "valueDateTime": "1971-03-10T14:35:45-03:00",
+                        }
+                    ]
+                }
+            },
+            "eligible-pending-review",
+        ),
+        ({"name": [None, {"given": [None, "Ana"], "_given": [absent(), None]}]}, "eligible-pending-review"),
+        ({"modifierExtension": MODIFIER}, "unknown"),
+        ({"modifierExtension": []}, "eligible-pending-review"),
+    ],
+)
+def test_what_is_said_of_the_patient(given: dict[str, Any], overall: str) -> None:
+    """Whoever has a day of death that isn't given may have died: he is not taken for alive."""
+    record = b0()
+    who = resources_of(record)[0]
+    who.update(given)
+    for key in [key for key, value in who.items() if value is None]:
+        del who[key]
+    assert assess(record)["status"] == overall
+
+
+def test_no_sex_is_no_obstacle_but_told() -> None:
+    record = b0()
+    who = resources_of(record)[0]
+    del who["gender"]
+    who["_gender"] = absent()
+    row = verdict(record, "H3-Gender")
+    assert row["status"] == "met"
+    assert row["notes"] == ["sex needed for reference ranges, FVC prediction and pregnancy logic"]
+
+
+# ---------------------------------------------------------------- enumerations
+MULTIPLE_SCLEROSIS = snomed("24700007")
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+
+
+@pytest.mark.parametrize("status", ["Final", "FINAL", "final ", "liberado", None])
+def test_a_status_that_is_none_of_fhirs_decides_nothing(status: str | None) -> None:
+    """Such a result is not used, and not passed over in favour of an older one."""
+    assert liver(newer(status=status))["status"] == "unknown"
+    assert liver(newer(status=None, _status=absent()))["status"] == "unknown"
+
+
+@pytest.mark.parametrize("code", ["Active", "ACTIVE", "ativo", "unknown"])
+def test_a_clinical_status_that_is_none_of_fhirs_decides_nothing(code: str) -> None:
+    ms = condition(MULTIPLE_SCLEROSIS) | {"clinicalStatus": {"coding": [{"system": CLINICAL, "code": code}]}}
+    assert verdict(minimal(ms), "EX05-OtherNeuro")["status"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"coding": [{"system": VERIFICATION, "code": "Refuted"}]},
+        {"coding": [{"system": REASONS, "code": "unknown"}]},
+        {"text": "descartado"},
+        absent(),
+    ],
+)
+def test_a_verification_status_that_is_none_of_fhirs_decides_nothing(status: dict[str, Any]) -> None:
+    ms = condition(MULTIPLE_SCLEROSIS) | {"verificationStatus": status}
+    assert verdict(minimal(ms), "EX05-OtherNeuro")["status"] == "unknown"
+
+
+def test_an_end_that_is_said_to_exist_makes_a_condition_past() -> None:
+    ms = condition(MULTIPLE_SCLEROSIS, clinical=None)
+    assert verdict(minimal(ms), "EX05-OtherNeuro")["status"] == "met"
+    assert verdict(minimal(ms | {"_abatementDateTime": absent()}), "EX05-OtherNeuro")["status"] == "unknown"
+
+
+# ---------------------------------------------------------------- modifier extensions
+def _modified() -> dict[str, tuple[str, Resource]]:
+    contained = {
+        "resourceType": "Medication",
+        "id": "m",
+        "code": {"coding": [rxnorm("1256")]},
+        "modifierExtension": MODIFIER,
+    }
+    drug = medication_statement(rxnorm("1256")) | {
+        "medicationReference": {"reference": "#m"},
+        "contained": [contained],
+    }
+    del drug["medicationCodeableConcept"]
+    ranged = creatinine(3.0)
+    ranged["referenceRange"][0]["modifierExtension"] = MODIFIER
+    return {
+        "resource": ("EX05-OtherNeuro", condition(MULTIPLE_SCLEROSIS, modifierExtension=MODIFIER)),
+        "element": (
+            "EX01-PriorCellTherapy",
+            procedure(snomed("234336002"), performer=[{"modifierExtension": MODIFIER}]),
+        ),
+        "coding": ("EX05-OtherNeuro", condition(MULTIPLE_SCLEROSIS | {"modifierExtension": MODIFIER})),
+        "range": ("EX07-Creatinine", ranged),
+        "contained": ("EX09-Immunosuppressant", drug),
+        "serology": ("EX08d-Htlv", serology("22362-8", "neg", modifierExtension=MODIFIER)),
+    }
+
+
+@pytest.mark.parametrize("where", sorted(_modified()))
+def test_no_verdict_rests_on_what_may_be_modified(where: str) -> None:
+    """§2.1: an unknown modifierExtension on or inside a resource; every known one is unknown to the service."""
+    criterion_id, resource = _modified()[where]
+    row = verdict(minimal(resource), criterion_id)
+    assert (row["status"], row["reasons"]) == ("unknown", ["ambiguous-code"])
+
+
+# ---------------------------------------------------------------- numbers
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("2.4", "not-met"),
+        ("2.40000000000000000000000000000000000000", "not-met"),
+        ("2.4000000000001", "met"),
+        ("241e-2", "met"),
+        ("0.00000000000000000000000000000000000001", "unknown"),
+        ("1e300", "unknown"),
+        ("-2", "unknown"),
+    ],
+)
+def test_a_number_is_compared_as_it_was_written(value: str, status: str) -> None:
+    """Twice the limit of 1.2 is 2.4 exactly (§2.4: decimals, no rounding)."""
+    record = read_json(json.dumps(minimal(creatinine(7.77))).replace("7.77", value).encode())
+    assert verdict(record, "EX07-Creatinine")["status"] == status
