@@ -72,7 +72,9 @@ def _said_absent(value: Mapping[str, Any]) -> str | None:
         return codes[0] if all(codes) else None
     if value.get("value") is not None or value.get("modifierExtension"):
         return None
-    if any(value.get(key) for key in _CONTENT if key != "code"):  # a Quantity without a value may have its unit
+    if any(
+        value.get(key) for key in _CONTENT if key != "code"
+    ):  # a Quantity without a value may have its unit
         return None
     return _reason(value) or _reason(value.get("_value")) or _reason(value.get("_text"))
 

@@ -22,6 +22,7 @@ from cds_service.records import lung_function
 from cds_service.records.dates import lost_its_date
 from cds_service.records.items import MEDICATIONS, Items, device_names
 from cds_service.records.mappings import Mappings, load_mappings
+from cds_service.records.narrative import narrative
 from cds_service.records.observations import (
     UNREADABLE_DATE,
     components,
@@ -33,8 +34,9 @@ from cds_service.records.participation import with_participation
 from cds_service.records.record import PatientRecord
 from cds_service.records.reference_ranges import Person
 from cds_service.records.shapes import Tidying, tidy
+from cds_service.records.statements import said_to_be_unknown, worse_account
 from cds_service.records.versions import marked
-from cds_service.records.words import Words
+from cds_service.records.words import Words, is_named
 from cds_service.terminology.systems import (
     EL_ESCORIAL_CATEGORY,
     EL_ESCORIAL_CATEGORY_TEXT,
@@ -112,8 +114,9 @@ class _Work:
             for key in kept
             if key in self.named_by
         }
+        account = worse_account(self.record.account, self.record.default, said_to_be_unknown(resources))
         return self.record.replace(
-            patient=patient, resources=resources, originals=originals, named_by=named_by
+            patient=patient, resources=resources, originals=originals, named_by=named_by, account=account
         )
 
     def _unmarked(self, resource: Resource) -> Resource:
@@ -245,9 +248,14 @@ class _Work:
     # --- texts and stages -----------------------------------------------------------------------------------
 
     def _with_words(self, resource: Resource, element: str) -> Resource:
-        """With the codings of the lexicon on the element that names the resource (§2.2)."""
-        names = device_names(resource) if element == "type" else ()
+        """With the codings of the lexicon on the element that names the resource (§2.2).
+
+        Where nothing names it, its narrative is read: what only people can read is never ignored.
+        """
+        names = device_names(resource) if element == "type" else []
         given = resource.get(element)
+        if "text" in resource and not names and not is_named(given or {}):
+            names = narrative(resource)
         if given is None and not names:
             return resource
         concept = self.words.said(given or {}, names)
