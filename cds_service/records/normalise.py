@@ -92,6 +92,7 @@ class _Work:
             self.resources["Observation"] = self._observations(person)
         for kind, element in _TEXT_ELEMENTS.items():
             self._each(kind, partial(self._with_words, element=element))
+        self._each("Procedure", self._with_category)
         self._each("SupplyDelivery", self._with_words_of_item)
         self._each("Condition", self._staged)
         return self._finished(patient)
@@ -260,6 +261,22 @@ class _Work:
             return resource
         concept = self.words.said(given or {}, names)
         return resource if concept is given or not concept else {**resource, element: concept}
+
+    def _with_category(self, procedure: Resource) -> Resource:
+        """With what its category says of its kind, where a criterion knows that (mCODE: of radiotherapy)."""
+        code = procedure.get("code", {})
+        known = [(coding.get("system"), coding.get("code")) for coding in code.get("coding", ())]
+        added = [
+            coding
+            for coding in procedure.get("category", {}).get("coding", ())
+            if self.mappings.value_sets.sets_of(coding.get("system"), coding.get("code") or "")
+            and (coding["system"], coding["code"]) not in known
+        ]
+        return (
+            {**procedure, "code": {**code, "coding": [*code.get("coding", ()), *added]}}
+            if added
+            else procedure
+        )
 
     def _with_words_of_item(self, delivery: Resource) -> Resource:
         supplied = delivery["suppliedItem"]
