@@ -15,6 +15,18 @@ Element = dict[str, Any]
 
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _REASONS: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+# What came out of CDA documents says the same by a null flavour.
+_NULL_FLAVOR: Final = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
+_FLAVORS: Final = {
+    "NI": "unknown",
+    "UNK": "unknown",
+    "ASKU": "asked-unknown",
+    "NAV": "temp-unknown",
+    "NASK": "not-asked",
+    "NAVU": "unknown",
+    "MSK": "masked",
+    "NA": "not-applicable",
+}
 _DATES: Final = frozenset({"_effectiveDateTime", "_effectiveInstant", "_issued"})
 # What a value or a period may hold beside its content.
 _CONTENT: Final = frozenset(
@@ -68,8 +80,8 @@ def _said_absent(value: Mapping[str, Any]) -> str | None:
     """Why a value has no content; None for one that has some, or gives no reason."""
     codings = value.get("coding")
     if isinstance(codings, list) and codings and not value.get("text"):
-        codes = [_absent_code(coding) for coding in codings]
-        return codes[0] if all(codes) else None
+        codes = [_absent_code(coding) for coding in codings if coding is not None]
+        return codes[0] if codes and all(codes) else None
     if value.get("value") is not None or value.get("modifierExtension"):
         return None
     if any(
@@ -80,9 +92,12 @@ def _said_absent(value: Mapping[str, Any]) -> str | None:
 
 
 def _absent_code(coding: object) -> str | None:
-    if isinstance(coding, dict) and coding.get("system") == _REASONS and isinstance(coding.get("code"), str):
-        return str(coding["code"])
-    return None
+    code = coding.get("code") if isinstance(coding, dict) else None
+    if not isinstance(coding, dict) or not isinstance(code, str):
+        return None
+    if coding.get("system") == _NULL_FLAVOR:
+        return _FLAVORS.get(code)
+    return code if coding.get("system") == _REASONS else None
 
 
 def _reason(element: object) -> str | None:

@@ -29,6 +29,7 @@ from tests.trials.assessing import assess, verdict
 LFT = "EX06-AstAlt"
 EXTENSION = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 REASONS = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+NULL_FLAVOR = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
 MODIFIER = [{"url": "https://ehr.example/StructureDefinition/not-really", "valueBoolean": True}]
 
 
@@ -57,6 +58,10 @@ def newer(**elements: Any) -> Resource:
         {"valueQuantity": None, "_valueString": absent("not-performed")},
         {"valueQuantity": None, "valueString": None, "_valueString": absent("masked")},
         {"valueQuantity": None, "valueCodeableConcept": {"coding": [{"system": REASONS, "code": "unknown"}]}},
+        {
+            "valueQuantity": None,
+            "valueCodeableConcept": {"coding": [{"system": NULL_FLAVOR, "code": "NASK"}]},
+        },
         {"valueQuantity": None, "valueCodeableConcept": absent()},
         {"valueQuantity": None, "dataAbsentReason": {"text": "amostra hemolisada"}},
     ],
@@ -75,6 +80,7 @@ def test_a_result_that_is_said_to_be_absent_is_none(value: dict[str, Any]) -> No
         {"valueQuantity": {"value": True, "unit": "U/L"}},
         {"valueQuantity": {"_value": absent(), "unit": "U/L", "modifierExtension": MODIFIER}},
         {"valueQuantity": None, "valueCodeableConcept": absent() | {"text": "aumentada"}},
+        {"valueQuantity": None, "valueCodeableConcept": {"coding": [{"system": NULL_FLAVOR, "code": "OTH"}]}},
         {"valueQuantity": None, "_valueString": {"extension": [{"url": "https://ehr.example/x"}]}},
         {"valueQuantity": None, "valueDecimal": 500},
         {"valueQuantity": None, "value": {"value": 500, "unit": "U/L"}},

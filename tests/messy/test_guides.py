@@ -132,6 +132,35 @@ def test_a_record_keeps_its_verdicts_without_displays_that_codes_make_superfluou
     assert found(assess(json.loads(text))) == RECORDS[name][0]
 
 
+@pytest.mark.parametrize("name", RECORDS)
+def test_extensions_that_modify_nothing_change_no_verdict(name: str) -> None:
+    """Every element with an id and an extension of its own, every primitive too; nulls and empty lists between them."""
+    record = load(name)
+    record["entry"] = [{**entry, "resource": _decorated(entry["resource"], 0)} for entry in record["entry"]]
+    assert found(assess(record)) == RECORDS[name][0]
+
+
+EXTENSION = {"url": "https://ehr.example/StructureDefinition/origin", "valueString": "Nega tudo"}
+
+
+def _decorated(element: dict[str, Any], depth: int) -> dict[str, Any]:
+    made: dict[str, Any] = {} if depth == 0 else {"id": f"x{depth}"}
+    for key, part in element.items():
+        made[key] = part
+        if key in ("resourceType", "id", "url", "contained", "extension") or key.startswith("_"):
+            continue
+        if isinstance(part, dict):
+            made[key] = _decorated(part, depth + 1)
+        elif isinstance(part, list) and part and isinstance(part[0], dict):
+            made[key] = [None, *(_decorated(each, depth + 1) for each in part), None]
+        elif isinstance(part, list):
+            made.setdefault(f"_{key}", [{"extension": [EXTENSION]}, None])
+        else:
+            made[f"_{key}"] = {"id": "p", "extension": [EXTENSION]} | element.get(f"_{key}", {})
+    made["extension"] = [*element.get("extension", ()), EXTENSION]
+    return made | {"somethingElse": [], "nothing": None}
+
+
 def _codings(element: Any) -> list[list[Any]]:
     found: list[list[Any]] = []
     if isinstance(element, dict):
