@@ -59,6 +59,16 @@ def without_absent(element: Element) -> Element:
     return kept
 
 
+def without_absent_limits(reference_range: Element) -> Element:
+    """A reference range without a limit of which only is said why it isn't there: its text may have one."""
+    kept = {
+        key: part
+        for key, part in reference_range.items()
+        if key not in ("low", "high") or not isinstance(part, dict) or _said_absent(part) is None
+    }
+    return reference_range if len(kept) == len(reference_range) else kept
+
+
 def hides_death(patient: Mapping[str, Any]) -> bool:
     """Whether a Patient has a date of death of which only the reason is given why it isn't there.
 

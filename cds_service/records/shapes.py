@@ -10,7 +10,8 @@ The walk, compiled per type from the tables of `elements`, does five things and 
 - URIs of code systems become canonical, codes that a site maps get the target's coding beside them;
 - results and dates of Observations that are said to be absent go (`absent`);
 - dateTimes and instants are brought to the site's offset;
-- a `modifierExtension` at any depth makes the resource doubtful.
+- a `modifierExtension` at any depth makes the resource doubtful, and so does an element of an earlier FHIR version
+  that says the opposite of the rest ("not taken", "not done").
 
 No error is raised for any JSON.
 """
@@ -23,7 +24,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
-from cds_service.records.absent import hides_death, without_absent
+from cds_service.records.absent import hides_death, without_absent, without_absent_limits
 from cds_service.records.dates import site_datetime
 from cds_service.records.elements import ELEMENTS, RESOURCES, VALUE, VALUE_KEYS
 from cds_service.terminology.concept_maps import Target
@@ -42,6 +43,11 @@ _BLANKS: Final = (
     + "\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
     + "".join(map(chr, range(0x2000, 0x200B)))
 )
+
+
+# R4 says these by a status; what still says them so (DSTU2, STU3) must not be read as its opposite.
+_NEGATIONS: Final = frozenset({"taken", "wasNotTaken", "notDone", "notPerformed", "wasNotGiven", "notGiven"})
+_NO_NEGATIONS: Final = (None, False, "y", "false")
 
 
 class _Systems(dict[str, str]):
@@ -298,6 +304,9 @@ def _object(fields: Mapping[str, Walker]) -> Walker:
                 if key == "modifierExtension":
                     if part:
                         tidying.doubtful = True
+                elif key in _NEGATIONS:
+                    if part not in _NO_NEGATIONS:
+                        tidying.doubtful = True
                 elif (
                     type(part) in (dict, list)
                     and key != "text"
@@ -325,11 +334,11 @@ def _object(fields: Mapping[str, Walker]) -> Walker:
     return walk
 
 
-def _result(walker: Walker) -> Walker:
-    """A walker of what holds a result: of a value or date that is said to be absent, only that stays."""
+def _after(first: Callable[[dict[str, Any]], dict[str, Any]], walker: Walker) -> Walker:
+    """A walker of what `first` leaves of an object."""
 
     def walk(value: Any, tidying: Tidying) -> Any:
-        return walker(without_absent(value) if type(value) is dict else value, tidying)
+        return walker(first(value) if type(value) is dict else value, tidying)
 
     return walk
 
@@ -430,13 +439,15 @@ def _compile() -> dict[str, Walker]:
         if name == "quantity":
             walkers[name] = _simple(walkers[name], frozenset({"unit", "system", "code", "comparator"}), True)
         elif name == "component":
-            walkers[name] = _result(walkers[name])
+            walkers[name] = _after(without_absent, walkers[name])
+        elif name == "referenceRange":
+            walkers[name] = _after(without_absent_limits, walkers[name])
         elif name == "reference":
             walkers[name] = _simple(walkers[name], frozenset({"reference", "type", "display"}), False)
     resources = {name: _object(fields(table)) for name, table in RESOURCES.items()}
     return {
         **resources,
-        "Observation": _result(resources["Observation"]),
+        "Observation": _after(without_absent, resources["Observation"]),
         "Patient": _person(resources["Patient"]),
     }
 

@@ -110,6 +110,23 @@ def test_an_absent_serology_is_not_negative() -> None:
     assert (row["status"], row["reasons"]) == ("unknown", ["missing-data"])
 
 
+@pytest.mark.parametrize("high", [absent(), {"_value": absent(), "unit": "mg/dL"}, None])
+def test_a_limit_that_is_said_to_be_absent_leaves_the_words_of_the_range(high: dict[str, Any] | None) -> None:
+    """§2.7(2): where there is no `high`, the text is read."""
+    result = creatinine(2.6)
+    result["referenceRange"] = [{"text": "até 1,20 mg/dL"} | ({} if high is None else {"high": high})]
+    assert verdict(minimal(result), "EX07-Creatinine")["status"] == "met"
+
+
+def test_a_range_for_men_in_the_plural_is_for_a_man() -> None:
+    result = creatinine(2.6)
+    result["referenceRange"] = [
+        {"high": {"value": 2.0, "unit": "mg/dL"}, "appliesTo": [{"text": "Mulheres"}]},
+        {"high": {"value": 1.2, "unit": "mg/dL"}, "appliesTo": [{"text": "Homens"}]},
+    ]
+    assert verdict(minimal(result), "EX07-Creatinine")["status"] == "met"
+
+
 # ---------------------------------------------------------------- dates
 def test_the_day_of_issue_counts_where_the_effective_date_is_said_to_be_absent() -> None:
     """Rule 3 of §2.3: issued is the last resort, and dates the newest result."""
@@ -290,6 +307,28 @@ def test_no_verdict_rests_on_what_may_be_modified(where: str) -> None:
     criterion_id, resource = _modified()[where]
     row = verdict(minimal(resource), criterion_id)
     assert (row["status"], row["reasons"]) == ("unknown", ["ambiguous-code"])
+
+
+# ---------------------------------------------------------------- elements of earlier versions of FHIR
+@pytest.mark.parametrize(
+    ("element", "value", "status"),
+    [
+        ("taken", "n", "unknown"),
+        ("taken", "unk", "unknown"),
+        ("taken", "y", "met"),
+        ("wasNotTaken", True, "unknown"),
+        ("wasNotTaken", False, "met"),
+    ],
+)
+def test_a_drug_that_was_not_taken_in_the_words_of_stu3(element: str, value: Any, status: str) -> None:
+    drug = medication_statement(rxnorm("1256")) | {element: value}
+    assert verdict(minimal(drug), "EX09-Immunosuppressant")["status"] == status
+
+
+@pytest.mark.parametrize("element", ["notDone", "notPerformed"])
+def test_a_procedure_that_was_not_done_in_the_words_of_stu3(element: str) -> None:
+    transplant = procedure(snomed("234336002")) | {element: True}
+    assert verdict(minimal(transplant), "EX01-PriorCellTherapy")["status"] == "unknown"
 
 
 # ---------------------------------------------------------------- numbers
