@@ -397,13 +397,13 @@ def exclude(row: Row) -> dict[str, Any]:
 QUALITATIVE_STRINGS = {
     "positive": [
         "positive", "pos", "detected", "reactive", "repeatedly reactive", "present", "positivo", "positiva", "reagente",
-        "reativo", "reativa", "detectado", "detectada", "detectavel", "presente", "presenca", "amostra reagente",
+        "reativo", "reativa", "detectado", "detectada", "detectavel", "presente", "presenca",
     ],
     "weak-positive": ["weakly reactive", "weakly positive", "fracamente reagente"],
     "negative": [
         "negative", "neg", "not detected", "non reactive", "nonreactive", "absent", "negativo", "negativa",
         "nao reagente", "nao reativo", "nao reativa", "nao detectado", "nao detectada", "indetectavel", "ausente",
-        "target not detected", "nao detectavel", "ausencia", "amostra nao reagente",
+        "target not detected", "nao detectavel", "ausencia",
     ],
     "indeterminate": [
         "indeterminate", "equivocal", "inconclusive", "borderline", "gray zone", "grey zone", "indeterminado",

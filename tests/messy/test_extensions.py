@@ -10,6 +10,7 @@ import pytest
 from cds_service.records.json_body import read_json
 from tests.builders import (
     Resource,
+    alsfrs,
     alt,
     ast,
     b0,
@@ -245,6 +246,43 @@ def test_a_status_that_is_none_of_fhirs_decides_nothing(status: str | None) -> N
     """Such a result is not used, and not passed over in favour of an older one."""
     assert liver(newer(status=status))["status"] == "unknown"
     assert liver(newer(status=None, _status=absent()))["status"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict_"),
+    [
+        ("completed", "not-met"),
+        ("amended", "not-met"),
+        ("in-progress", "met"),
+        ("entered-in-error", "met"),
+        ("stopped", "met"),
+        ("Completed", "unknown"),
+        ("concluído", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_a_questionnaire_of_a_status_that_is_none_of_fhirs_decides_nothing(
+    status: str | None, verdict_: str
+) -> None:
+    """An older total of 38 and a newer one of 22, which may count."""
+    response = {
+        "resourceType": "QuestionnaireResponse",
+        "authored": "2026-06-10",
+        "item": [{"linkId": "82953-1", "answer": [{"valueInteger": 22}]}],
+    } | ({} if status is None else {"status": status})
+    assert verdict(minimal(alsfrs(38), response), "IN03-AlsfrsR")["status"] == verdict_
+
+
+def test_an_item_is_known_by_its_code_in_any_system_uri() -> None:
+    """Some add the question's code to the answer, which R4 does not have there."""
+    coding = {"system": "urn:oid:2.16.840.1.113883.6.1", "code": "82953-1"}
+    response = {
+        "resourceType": "QuestionnaireResponse",
+        "status": "completed",
+        "authored": "2026-06-10",
+        "item": [{"linkId": "q1", "code": [coding], "answer": [{"valueInteger": 38}]}],
+    }
+    assert verdict(minimal(response), "IN03-AlsfrsR")["status"] == "met"
 
 
 @pytest.mark.parametrize("code", ["Active", "ACTIVE", "ativo", "unknown"])
