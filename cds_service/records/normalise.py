@@ -33,6 +33,7 @@ from cds_service.records.observations import (
 from cds_service.records.participation import with_participation
 from cds_service.records.record import PatientRecord
 from cds_service.records.reference_ranges import Person
+from cds_service.records.residence import with_states
 from cds_service.records.shapes import Tidying, tidy
 from cds_service.records.statements import said_to_be_unknown, worse_account
 from cds_service.records.versions import marked
@@ -75,9 +76,10 @@ class _Work:
 
     def run(self) -> PatientRecord:
         received = self.record.resources
-        patient = self._tidied(
+        tidied = self._tidied(
             dict(self.record.patient) if type(self.record.patient) is not dict else self.record.patient
         )
+        patient = self._from(with_states(tidied), tidied)
         self.resources = {
             kind: [patient] if kind == "Patient" else [self._tidied(resource) for resource in listed]
             for kind, listed in received.items()

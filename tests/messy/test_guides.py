@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from cds_service.eligibility.assessment import Assessment
+from cds_service.records.residence import with_states
 from tests.contract.conftest import Make
 from tests.contract.hook_requests import SERVICE
 from tests.messy.records import RESULTS, Expected, as_prefetch, as_served, expected, found, load
-from tests.trials.assessing import assess
+from tests.trials.assessing import assess, criterion
 
 # An International Patient Summary: a document of urn:uuid references, results in SI units in a panel with one date,
 # a drug by its Medication's ingredient until 42 days ago, a hip fracture healed long ago, no information about
@@ -138,6 +139,29 @@ def test_extensions_that_modify_nothing_change_no_verdict(name: str) -> None:
     record = load(name)
     record["entry"] = [{**entry, "resource": _decorated(entry["resource"], 0)} for entry in record["entry"]]
     assert found(assess(record)) == RECORDS[name][0]
+
+
+@pytest.mark.parametrize(("states", "status"), [(["SP"], "met"), (["MG"], "unknown"), (["35"], "unknown")])
+def test_the_rnds_names_a_state_by_its_number(states: list[str], status: str) -> None:
+    """35 is São Paulo; without a country nothing says that the patient lives abroad."""
+    row = criterion(assess(load("rnds"), config={"regionStates": states}), "IN06-RegionalAccess")
+    assert row["status"] == status
+    assert not any("outside Brazil" in note for note in row["notes"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"state": "35", "city": "Rennes", "country": "FR"},
+        {"state": "35", "city": "291080"},
+        {"state": "99", "city": "990000"},
+        {"state": "SP", "city": "São Paulo"},
+        {"city": "355030"},
+        {},
+    ],
+)
+def test_what_is_no_number_of_a_brazilian_state_stays(address: dict[str, str]) -> None:
+    assert with_states({"address": [address]})["address"] == [address]
 
 
 EXTENSION = {"url": "https://ehr.example/StructureDefinition/origin", "valueString": "Nega tudo"}
