@@ -31,7 +31,7 @@ from cds_service.records.observations import (
     questionnaire_answers,
 )
 from cds_service.records.participation import with_participation
-from cds_service.records.record import PatientRecord
+from cds_service.records.record import TRUNCATED, Acquired, PatientRecord
 from cds_service.records.reference_ranges import Person
 from cds_service.records.residence import with_states
 from cds_service.records.shapes import Tidying, tidy
@@ -73,6 +73,7 @@ class _Work:
         self.originals: dict[int, Mapping[str, Any]] = dict(record.originals)
         self.named_by: dict[int, tuple[Resource, ...]] = {}
         self.resources: dict[str, list[Resource]] = {}
+        self.unreadable: set[str] = set()  # types of which a resource may be of anything
 
     def run(self) -> PatientRecord:
         received = self.record.resources
@@ -117,7 +118,11 @@ class _Work:
             for key in kept
             if key in self.named_by
         }
-        account = worse_account(self.record.account, self.record.default, said_to_be_unknown(resources))
+        said = said_to_be_unknown(resources)
+        said.update(
+            {kind: Acquired(TRUNCATED, len(resources[kind]), "unreadable") for kind in self.unreadable}
+        )
+        account = worse_account(self.record.account, self.record.default, said)
         return self.record.replace(
             patient=patient, resources=resources, originals=originals, named_by=named_by, account=account
         )
@@ -133,6 +138,8 @@ class _Work:
             self._from(found, resource)
         if self.tidying.doubtful:
             found = marked(found, self.originals)
+            if _lost_its_name(resource, found):
+                self.unreadable.add(found["resourceType"])
         if self.tidying.doubtful or "effectivePeriod" in found:
             found = self._from(_with_unreadable_date(resource, found), found)
         return found
@@ -310,6 +317,18 @@ class _Work:
         if not added:
             return stage
         return {**stage, "summary": {**summary, "coding": [*summary.get("coding", ()), *added]}}
+
+
+def _lost_its_name(received: Resource, tidied: Resource) -> bool:
+    """Whether nothing could be read of what a Condition, Procedure or Observation is: it may be anything."""
+    if tidied["resourceType"] not in ("Condition", "Procedure", "Observation") or is_named(
+        tidied.get("code", {})
+    ):
+        return False
+    given = received.get("code")
+    if isinstance(given, dict):
+        given = [part for key, part in given.items() if key in ("coding", "text")]
+    return any(part not in (None, "", [], {}) for part in (given if isinstance(given, list) else [given]))
 
 
 def _with_unreadable_date(received: Resource, tidied: Resource) -> Resource:

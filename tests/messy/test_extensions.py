@@ -369,6 +369,29 @@ def test_a_procedure_that_was_not_done_in_the_words_of_stu3(element: str) -> Non
     assert verdict(minimal(transplant), "EX01-PriorCellTherapy")["status"] == "unknown"
 
 
+# ---------------------------------------------------------------- resources that may be anything
+@pytest.mark.parametrize(
+    "code", [5, True, [1, 2], {"coding": 5}, {"coding": ["24700007"]}, {"coding": [{"code": []}]}]
+)
+def test_a_condition_of_which_nothing_can_be_read_may_be_anything(code: Any) -> None:
+    """It is not there for any criterion, and so no criterion can say that there was nothing."""
+    ms = condition(MULTIPLE_SCLEROSIS) | {"code": code}
+    row = verdict(minimal(ms), "EX05-OtherNeuro")
+    assert (row["status"], row["reasons"]) == ("unknown", ["retrieval-failed"])
+    assert verdict(minimal(ms), "EX01-PriorCellTherapy")["status"] == "unknown"
+    done = procedure(snomed("234336002")) | {"code": code}
+    assert verdict(minimal(done), "EX01-PriorCellTherapy")["status"] == "unknown"
+    assert assess(b0(condition(snomed("38341003")) | {"code": code}))["status"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "code", [None, {}, {"coding": []}, {"coding": [None]}, {"text": ""}, absent(), "unbekannt"]
+)
+def test_a_condition_that_names_nothing_is_nothing(code: Any) -> None:
+    ms = condition(MULTIPLE_SCLEROSIS) | {"code": code}
+    assert verdict(minimal(ms), "EX05-OtherNeuro")["status"] == "not-met"
+
+
 # ---------------------------------------------------------------- numbers
 @pytest.mark.parametrize(
     ("value", "status"),
