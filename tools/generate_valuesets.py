@@ -397,19 +397,29 @@ def exclude(row: Row) -> dict[str, Any]:
 QUALITATIVE_STRINGS = {
     "positive": [
         "positive", "pos", "detected", "reactive", "repeatedly reactive", "present", "positivo", "positiva", "reagente",
-        "reativo", "reativa", "detectado", "detectada", "detectavel", "presente",
+        "reativo", "reativa", "detectado", "detectada", "detectavel", "presente", "presenca",
     ],
     "weak-positive": ["weakly reactive", "weakly positive", "fracamente reagente"],
     "negative": [
         "negative", "neg", "not detected", "non reactive", "nonreactive", "absent", "negativo", "negativa",
         "nao reagente", "nao reativo", "nao reativa", "nao detectado", "nao detectada", "indetectavel", "ausente",
-        "target not detected",
+        "target not detected", "nao detectavel", "ausencia",
     ],
     "indeterminate": [
         "indeterminate", "equivocal", "inconclusive", "borderline", "gray zone", "grey zone", "indeterminado",
         "indeterminada", "inconclusivo", "inconclusiva", "zona cinza",
     ],
 }  # fmt: skip
+# Result codes of Brazil's RNDS, which no row of the table holds: value set BRResultadoQualitativoExame 1.1.0 of the
+# ministry's terminology. Its tables on avidity, cultures, smears and compatibility don't say that something was found.
+RNDS = "https://terminologia.saude.gov.br/fhir/CodeSystem"
+RNDS_RESULTS = {
+    "BRResultadoQualitativoExame": ("Detectável", "Não Detectável", "Inconclusivo"),
+    "BRTipoResultadoDTNT": ("Detectável", "Não Detectável", "Indeterminado"),
+    "BRTipoResultadoPRAU": ("Presença", "Ausência", "Inconclusivo"),
+    "BRTipoResultadoPSNG": ("Positivo", "Negativo", "Inconclusivo"),
+    "BRTipoResultadoRGNR": ("Reagente", "Não Reagente", "Indeterminado"),
+}  # codes 1, 2 and 3
 WEAK_POSITIVE = {(systems.SNOMED, "260408008"), (systems.OBSERVATION_INTERPRETATION, "WR")}
 RESULT_SETS = {
     "ResultPositive": "positive",
@@ -433,6 +443,10 @@ def concept_maps(rows: Sequence[Row]) -> Iterator[tuple[str, dict[str, Any]]]:
         if row.value_set in RESULT_SETS
     ]
     groups = list(code_groups(results, systems.QUALITATIVE_RESULT))
+    for table, displays in RNDS_RESULTS.items():
+        targets = ("positive", "negative", "indeterminate")
+        members = [element(str(n), *found) for n, found in enumerate(zip(displays, targets, strict=True), 1)]
+        groups.append({"source": f"{RNDS}/{table}", "target": systems.QUALITATIVE_RESULT, "element": members})
     strings = [(text, target) for target, texts in QUALITATIVE_STRINGS.items() for text in texts]
     for text, _ in strings:
         if normalise_text(text) != text:

@@ -12,8 +12,13 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from cds_service.records.absent import says_absent
+
 EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming")
 _PARTIAL = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?")
+_PROPER = re.compile(
+    r"[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 
 
 def site_datetime(text: str, zone: tzinfo) -> str | None:
@@ -32,11 +37,12 @@ def site_datetime(text: str, zone: tzinfo) -> str | None:
             return text
         if text[10] != "T":
             return None
-        moment = datetime.fromisoformat(text)
+        # A leap second is a dateTime of FHIR; it is counted with the second before it.
+        moment = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if text[16:19] == ":60" else text)
         given = moment.utcoffset()
         local = moment.replace(tzinfo=zone) if given is None else moment.astimezone(zone)
         offset = local.utcoffset() or timedelta(0)
-        if given == offset:
+        if given == offset and text[16:19] != ":60" and _PROPER.fullmatch(text):
             return text
         if offset.seconds % 60:  # local mean time, before zones: FHIR writes offsets in minutes
             local = local.astimezone(timezone(timedelta(minutes=offset // timedelta(minutes=1))))
@@ -74,7 +80,9 @@ def lost_its_date(received: Mapping[str, Any], tidied: Mapping[str, Any]) -> boo
 
     Such a result isn't undated: it may be the newest of all.
     """
-    given = [key for key in EFFECTIVE if received.get(key) not in (None, "", [])]
+    given = [
+        key for key in EFFECTIVE if received.get(key) not in (None, "", []) and not says_absent(received[key])
+    ]
     return bool(given) and not any(_is_dated(key, tidied.get(key), received[key]) for key in given)
 
 

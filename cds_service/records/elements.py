@@ -41,7 +41,7 @@ ELEMENTS: Final[dict[str, str]] = {
     "consentData": "meaning:string reference:reference",
     "policy": "authority:string uri:string",
     "extension": "url:string valueCodeableConcept:concept valueString:string valueCode:string",
-    "item": "linkId:string definition:string text:string answer:answer* item:item*",
+    "item": "linkId:string definition:string text:string code:coding* answer:answer* item:item*",
     "answer": "valueBoolean:boolean valueDecimal:number valueInteger:number valueDate:date valueDateTime:date "
     "valueString:string valueCoding:coding valueQuantity:quantity item:item*",
     "phase": "text:string",

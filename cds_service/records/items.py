@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from cds_service.records.observations import inherited_meta, tag
 from cds_service.records.versions import UNKNOWN_MODIFIER, with_tag
-from cds_service.records.words import Words, is_text, texts
+from cds_service.records.words import Words, is_named, is_text, texts
 from cds_service.terminology.systems import READING_PROBLEM
 
 Resource = dict[str, Any]
@@ -195,10 +195,7 @@ def _concepts_of_item(item: Resource) -> Iterable[Concept]:
 
 
 def _tells_what(item: Resource) -> bool:
-    return any(
-        any(texts(concept)) or any("code" in coding for coding in concept.get("coding", ()))
-        for concept in _concepts_of_item(item)
-    )
+    return any(is_named(concept) for concept in _concepts_of_item(item))
 
 
 def device_names(device: Resource) -> list[str]:

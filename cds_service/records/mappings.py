@@ -7,8 +7,7 @@ run time.
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +24,7 @@ from cds_service.records.readings import Readings
 from cds_service.records.text import Lexicon
 from cds_service.terminology.concept_maps import ConceptMaps, Target, load_concept_maps
 from cds_service.terminology.map_rules import EL_ESCORIAL_CATEGORIES
+from cds_service.terminology.system_uris import SystemUris
 from cds_service.terminology.systems import (
     CATEGORY_TEXT,
     EL_ESCORIAL_CATEGORY,
@@ -33,22 +33,23 @@ from cds_service.terminology.systems import (
 from cds_service.terminology.text import normalise_text, unit_key
 from cds_service.terminology.value_sets import ValueSets
 
-# How an OID is written as the system of a code.
-_OID = re.compile(r"(?:urn:oid:|oid:)?([0-9]+(?:\.[0-9]+)+)")
+# The maps whose sources are codes of a site's or a country's own systems.
+_LOCAL = ("local-lab-to-loinc", "el-escorial-local")
+_BY_CODE = (*_LOCAL, "qualitative-result")
 
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
     """The compiled data of fhir_mappings/ and of a site's own concept maps; immutable.
 
-    `aliases` leads from URIs of code systems to the canonical ones, `local` from a site's (system, code) to
+    `systems` leads from what is written as a code system to its URI, `local` from a site's (system, code) to
     the codings to add; `lexicon` reads the texts of conditions, procedures and devices, `drugs` and `forms`
     those of medications and routes; `available_equations` names the equations that can be computed here.
     """
 
     value_sets: ValueSets
     concept_maps: ConceptMaps
-    aliases: Mapping[str, str]
+    systems: SystemUris
     local: Mapping[tuple[str, str], tuple[Target, ...]]
     units: Units
     readings: Readings
@@ -83,15 +84,15 @@ def load_mappings(value_sets: ValueSets, *, extra_dir: Path | None = None) -> Ma
             equations.append(equation)
             digest.update(equation.name.encode())
     units = Units(_unit_texts(maps))
-    aliases = _aliases(maps)
-    codes, texts = _results(maps, aliases)
-    categories = Categories(_categories(maps, aliases))
+    systems = _systems(maps, value_sets)
+    codes, texts = _results(maps, systems)
+    categories = Categories(_categories(maps, systems))
     readings = Readings(readings_data, value_sets, units, QualitativeReader(codes, texts, units), categories)
     return Mappings(
         value_sets,
         maps,
-        aliases,
-        _local(maps, aliases),
+        systems,
+        _local(maps, systems),
         units,
         readings,
         categories,
@@ -115,6 +116,12 @@ def _read(name: str, digest: Any) -> Mapping[str, Any]:
     return data
 
 
+def _systems(maps: ConceptMaps, value_sets: ValueSets) -> SystemUris:
+    """Every system that the value sets and the maps' codes name, by whatever it may be written."""
+    named = (system for map_id in _BY_CODE for system, _ in maps.entries(map_id) if system)
+    return SystemUris(_aliases(maps), (*value_sets.systems, *named))
+
+
 def _aliases(maps: ConceptMaps) -> dict[str, str]:
     """From each other URI of a code system to its own; an alias of an alias leads on."""
     given = {
@@ -130,13 +137,6 @@ def _aliases(maps: ConceptMaps) -> dict[str, str]:
     return found
 
 
-def _spellings(system: str, aliases: Mapping[str, str]) -> Iterator[str]:
-    """A map's source system as resources may name it: by its own URI, an OID with and without its prefix."""
-    yield aliases.get(system, system)
-    if oid := _OID.fullmatch(system):
-        yield from (aliases.get(each, each) for each in (f"urn:oid:{oid[1]}", f"oid:{oid[1]}", oid[1]))
-
-
 def _unit_texts(maps: ConceptMaps) -> dict[str, str]:
     return {
         unit_key(source): targets[0].code
@@ -145,9 +145,7 @@ def _unit_texts(maps: ConceptMaps) -> dict[str, str]:
     }
 
 
-def _results(
-    maps: ConceptMaps, aliases: Mapping[str, str]
-) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
+def _results(maps: ConceptMaps, systems: SystemUris) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
     codes: dict[tuple[str, str], str] = {}
     texts: dict[str, str] = {}
     for (system, source), targets in maps.entries("qualitative-result").items():
@@ -156,11 +154,11 @@ def _results(
         if system == RESULT_TEXT:
             texts[normalise_text(source)] = targets[0].code
         else:
-            codes.update(((spelt, source), targets[0].code) for spelt in _spellings(system, aliases))
+            codes[systems.canonical(system), source] = targets[0].code
     return codes, texts
 
 
-def _categories(maps: ConceptMaps, aliases: Mapping[str, str]) -> dict[tuple[str, str], str]:
+def _categories(maps: ConceptMaps, systems: SystemUris) -> dict[tuple[str, str], str]:
     """El Escorial categories by (system, code); those of texts by ("", normalised text)."""
     found = {(EL_ESCORIAL_CATEGORY, code): code for code in EL_ESCORIAL_CATEGORIES}
     for (system, source), targets in maps.entries("el-escorial-local").items():
@@ -170,16 +168,16 @@ def _categories(maps: ConceptMaps, aliases: Mapping[str, str]) -> dict[tuple[str
         if system == CATEGORY_TEXT:
             found["", normalise_text(source)] = category
         else:
-            found.update(((spelt, source), category) for spelt in _spellings(system, aliases))
+            found[systems.canonical(system), source] = category
     return found
 
 
-def _local(maps: ConceptMaps, aliases: Mapping[str, str]) -> dict[tuple[str, str], tuple[Target, ...]]:
+def _local(maps: ConceptMaps, systems: SystemUris) -> dict[tuple[str, str], tuple[Target, ...]]:
     """Codings to add beside a site's own codes: of its laboratory, and of its El Escorial observation."""
     found: dict[tuple[str, str], tuple[Target, ...]] = {}
-    for map_id in ("local-lab-to-loinc", "el-escorial-local"):
+    for map_id in _LOCAL:
         for (system, code), targets in maps.entries(map_id).items():
             own = tuple(target for target in targets if target.system != EL_ESCORIAL_CATEGORY)
             if own:
-                found.update(((spelt, code), own) for spelt in _spellings(system, aliases))
+                found[systems.canonical(system), code] = own
     return found

@@ -23,6 +23,7 @@ from cds_service.records.contained import EXTRACTED, contained
 from cds_service.records.dates import lost_its_date
 from cds_service.records.items import MEDICATIONS, Items, device_names
 from cds_service.records.mappings import Mappings, load_mappings
+from cds_service.records.narrative import narrative
 from cds_service.records.observations import (
     UNREADABLE_DATE,
     components,
@@ -30,11 +31,13 @@ from cds_service.records.observations import (
     questionnaire_answers,
 )
 from cds_service.records.participation import with_participation
-from cds_service.records.record import PatientRecord
+from cds_service.records.record import TRUNCATED, Acquired, PatientRecord
 from cds_service.records.reference_ranges import Person
+from cds_service.records.residence import with_states
 from cds_service.records.shapes import Tidying, tidy
+from cds_service.records.statements import said_to_be_unknown, worse_account
 from cds_service.records.versions import marked
-from cds_service.records.words import Words
+from cds_service.records.words import Words, is_named
 from cds_service.terminology.systems import (
     EL_ESCORIAL_CATEGORY,
     EL_ESCORIAL_CATEGORY_TEXT,
@@ -65,17 +68,19 @@ class _Work:
         self.record = record
         self.mappings = mappings
         self.as_of = as_of
-        self.tidying = Tidying(mappings.aliases, mappings.local, timezone)
+        self.tidying = Tidying(mappings.systems, mappings.local, timezone)
         self.words = Words(mappings)
         self.originals: dict[int, Mapping[str, Any]] = dict(record.originals)
         self.named_by: dict[int, tuple[Resource, ...]] = {}
         self.resources: dict[str, list[Resource]] = {}
+        self.unreadable: set[str] = set()  # types of which a resource may be of anything
 
     def run(self) -> PatientRecord:
         received = self.record.resources
-        patient = self._tidied(
+        tidied = self._tidied(
             dict(self.record.patient) if type(self.record.patient) is not dict else self.record.patient
         )
+        patient = self._from(with_states(tidied), tidied)
         self.resources = {
             kind: [patient] if kind == "Patient" else [self._tidied(resource) for resource in listed]
             for kind, listed in received.items()
@@ -90,6 +95,7 @@ class _Work:
             self.resources["Observation"] = self._observations(person)
         for kind, element in _TEXT_ELEMENTS.items():
             self._each(kind, partial(self._with_words, element=element))
+        self._each("Procedure", self._with_category)
         self._each("SupplyDelivery", self._with_words_of_item)
         self._each("Condition", self._staged)
         return self._finished(patient)
@@ -112,8 +118,13 @@ class _Work:
             for key in kept
             if key in self.named_by
         }
+        said = said_to_be_unknown(resources)
+        said.update(
+            {kind: Acquired(TRUNCATED, len(resources[kind]), "unreadable") for kind in self.unreadable}
+        )
+        account = worse_account(self.record.account, self.record.default, said)
         return self.record.replace(
-            patient=patient, resources=resources, originals=originals, named_by=named_by
+            patient=patient, resources=resources, originals=originals, named_by=named_by, account=account
         )
 
     def _unmarked(self, resource: Resource) -> Resource:
@@ -127,6 +138,8 @@ class _Work:
             self._from(found, resource)
         if self.tidying.doubtful:
             found = marked(found, self.originals)
+            if _lost_its_name(resource, found):
+                self.unreadable.add(found["resourceType"])
         if self.tidying.doubtful or "effectivePeriod" in found:
             found = self._from(_with_unreadable_date(resource, found), found)
         return found
@@ -246,13 +259,34 @@ class _Work:
     # --- texts and stages -----------------------------------------------------------------------------------
 
     def _with_words(self, resource: Resource, element: str) -> Resource:
-        """With the codings of the lexicon on the element that names the resource (§2.2)."""
-        names = device_names(resource) if element == "type" else ()
+        """With the codings of the lexicon on the element that names the resource (§2.2).
+
+        Where nothing names it, its narrative is read: what only people can read is never ignored.
+        """
+        names = device_names(resource) if element == "type" else []
         given = resource.get(element)
+        if "text" in resource and not names and not is_named(given or {}):
+            names = narrative(resource)
         if given is None and not names:
             return resource
         concept = self.words.said(given or {}, names)
         return resource if concept is given or not concept else {**resource, element: concept}
+
+    def _with_category(self, procedure: Resource) -> Resource:
+        """With what its category says of its kind, where a criterion knows that (mCODE: of radiotherapy)."""
+        code = procedure.get("code", {})
+        known = [(coding.get("system"), coding.get("code")) for coding in code.get("coding", ())]
+        added = [
+            coding
+            for coding in procedure.get("category", {}).get("coding", ())
+            if self.mappings.value_sets.sets_of(coding.get("system"), coding.get("code") or "")
+            and (coding["system"], coding["code"]) not in known
+        ]
+        return (
+            {**procedure, "code": {**code, "coding": [*code.get("coding", ()), *added]}}
+            if added
+            else procedure
+        )
 
     def _with_words_of_item(self, delivery: Resource) -> Resource:
         supplied = delivery["suppliedItem"]
@@ -284,6 +318,18 @@ class _Work:
         if not added:
             return stage
         return {**stage, "summary": {**summary, "coding": [*summary.get("coding", ()), *added]}}
+
+
+def _lost_its_name(received: Resource, tidied: Resource) -> bool:
+    """Whether nothing could be read of what a Condition, Procedure or Observation is: it may be anything."""
+    if tidied["resourceType"] not in ("Condition", "Procedure", "Observation") or is_named(
+        tidied.get("code", {})
+    ):
+        return False
+    given = received.get("code")
+    if isinstance(given, dict):
+        given = [part for key, part in given.items() if key in ("coding", "text")]
+    return any(part not in (None, "", [], {}) for part in (given if isinstance(given, list) else [given]))
 
 
 def _with_unreadable_date(received: Resource, tidied: Resource) -> Resource:

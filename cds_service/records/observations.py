@@ -28,6 +28,7 @@ _INHERITED = (
     "specimen", "note", "extension", "device",
 )  # fmt: skip
 _LENDING = frozenset({"final", "amended", "corrected", "preliminary", "registered"})
+_UNFINISHED = frozenset({"in-progress", "stopped", "entered-in-error"})
 # The answers of questionnaires that become Observations: those of these value sets.
 QUESTIONNAIRE_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
 
@@ -111,10 +112,15 @@ def dated_members(observations: list[Resource]) -> dict[int, Resource]:
 def questionnaire_answers(response: Resource, value_sets: ValueSets) -> Iterator[Resource]:
     """ALSFRS-R answers of a completed or amended response as Observations, `{response}-{LOINC}[-n]`.
 
-    An item counts by its `linkId`, `definition` or code being a LOINC code of the ALSFRS-R items or total.
+    An item counts by its `linkId`, `definition` or code being a LOINC code of the ALSFRS-R items or total. A status
+    that is none of FHIR's passes on to the Observations: they may be the newest, and decide nothing.
     """
-    if response.get("status") not in ("completed", "amended"):
+    status = response.get("status")
+    if status in _UNFINISHED:
         return
+    stated = (
+        {"status": "final"} if status in ("completed", "amended") else {"status": status} if status else {}
+    )
     pending = deque(response.get("item", ()))
     seen: dict[str, int] = {}
     while pending:
@@ -136,7 +142,7 @@ def questionnaire_answers(response: Resource, value_sets: ValueSets) -> Iterator
                 "resourceType": "Observation",
                 "id": f"{response.get('id', '')}-{code}{suffix}",
                 "meta": inherited_meta(response, "questionnaire"),
-                "status": "final",
+                **stated,
                 "code": {"coding": [{"system": LOINC, "code": code}]},
                 **({"subject": response["subject"]} if "subject" in response else {}),
                 **({"effectiveDateTime": response["authored"]} if "authored" in response else {}),

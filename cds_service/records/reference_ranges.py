@@ -32,8 +32,8 @@ _SEX_CODES = {
     (V3_ADMINISTRATIVE_GENDER, "F"): "female",
 }
 _SEX_TEXTS = {
-    **dict.fromkeys(("male", "masculino", "homem"), "male"),
-    **dict.fromkeys(("female", "feminino", "mulher"), "female"),
+    **dict.fromkeys(("male", "males", "masculino", "homem", "homens"), "male"),
+    **dict.fromkeys(("female", "females", "feminino", "mulher", "mulheres"), "female"),
 }
 _NUMBER = r"[0-9]{1,10}(?:[.,][0-9]{1,10})?"
 # "10-40 U/L", "< 41", "até 41 U/L", "≤ 1,2 mg/dL", "0,70 a 1,20 mg/dL", "de 10 a 40 U/L": the last number is

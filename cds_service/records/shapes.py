@@ -1,29 +1,34 @@
 """The shape of FHIR resources as far as the service reads them, and the one walk over a resource that tidies
 it.
 
-The walk, compiled per type from the tables of `elements`, does four things and copies only what it changes:
+The walk, compiled per type from the tables of `elements`, does five things and copies only what it changes:
 
 - an element of the wrong JSON type never gets through as something else. What can be meant in one way only
   is put right (one object where a list belongs, a list of one where an object belongs, a number for a
   string), anything else is dropped; either way the resource is *doubtful*: marked, so that no verdict rests
   on it. `null`, "" and items that are null count as absent;
 - URIs of code systems become canonical, codes that a site maps get the target's coding beside them;
+- results and dates of Observations that are said to be absent go (`absent`);
 - dateTimes and instants are brought to the site's offset;
-- a `modifierExtension` at any depth makes the resource doubtful.
+- a `modifierExtension` at any depth makes the resource doubtful, and so does an element of an earlier FHIR version
+  that says the opposite of the rest ("not taken", "not done").
 
 No error is raised for any JSON.
 """
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
+from cds_service.records.absent import hides_death, without_absent, without_absent_limits
 from cds_service.records.dates import site_datetime
 from cds_service.records.elements import ELEMENTS, RESOURCES, VALUE, VALUE_KEYS
 from cds_service.terminology.concept_maps import Target
+from cds_service.terminology.system_uris import SystemUris
 from cds_service.terminology.systems import READING_PROBLEM
 
 _VALUES: Final = frozenset(VALUE_KEYS)
@@ -32,17 +37,42 @@ UNREADABLE: Final = {"system": READING_PROBLEM, "code": "text-only"}
 _DROP: Final = object()
 _DEPTH: Final = 40
 _CODING_TEXTS: Final = frozenset({"system", "version", "code", "display"})
+# What people paste around a code: every space that Unicode has, and what has no width at all.
+_BLANKS: Final = (
+    string.whitespace
+    + "\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+)
+
+
+# R4 says these by a status; what still says them so (DSTU2, STU3) must not be read as its opposite.
+_NEGATIONS: Final = frozenset({"taken", "wasNotTaken", "notDone", "notPerformed", "wasNotGiven", "notGiven"})
+_NO_NEGATIONS: Final = (None, False, "y", "false")
+
+
+class _Systems(dict[str, str]):
+    """The canonical URI of each code system that a record has named so far."""
+
+    __slots__ = ("_uris",)
+
+    def __init__(self, uris: SystemUris) -> None:
+        super().__init__()
+        self._uris = uris
+
+    def __missing__(self, written: str) -> str:
+        found = self[written] = self._uris.canonical(written)
+        return found
 
 
 class Tidying:
     """What one walk needs to know, and what it finds: `doubtful` says that something was mistyped or modified."""
 
-    __slots__ = ("_dates", "aliases", "depth", "doubtful", "local", "zone")
+    __slots__ = ("_dates", "depth", "doubtful", "local", "systems", "zone")
 
     def __init__(
-        self, aliases: Mapping[str, str], local: Mapping[tuple[str, str], tuple[Target, ...]], zone: tzinfo
+        self, uris: SystemUris, local: Mapping[tuple[str, str], tuple[Target, ...]], zone: tzinfo
     ) -> None:
-        self.aliases = aliases
+        self.systems = _Systems(uris)
         self.local = local
         self.zone = zone
         self.doubtful = False
@@ -89,7 +119,7 @@ def _string(value: Any, tidying: Tidying) -> Any:
 
 def _uri(value: Any, tidying: Tidying) -> Any:
     if type(value) is str:
-        return tidying.aliases.get(value, value) if value else _DROP
+        return tidying.systems[value] if value else _DROP
     return _string(value, tidying)
 
 
@@ -151,12 +181,12 @@ def _coding(value: Any, tidying: Tidying) -> Any:
                 return _coding(_repaired_coding(value, tidying), tidying)
             if key == "modifierExtension" and part:
                 tidying.doubtful = True
-    canonical = tidying.aliases.get(value.get("system", ""))
-    if canonical is not None:
-        value = {**value, "system": canonical}
+    system = value.get("system")
+    if system is not None and tidying.systems[system] != system:
+        value = {**value, "system": tidying.systems[system]}
     code = value.get("code")
-    if code is not None and (code[0] == " " or code[-1] == " "):
-        value = {**value, "code": code.strip() or "?"}
+    if code is not None and (bare := code.strip(_BLANKS)) != code:
+        value = {**value, "code": bare or "?"}
     return value
 
 
@@ -175,7 +205,7 @@ def _repaired_coding(value: dict[str, Any], tidying: Tidying) -> dict[str, Any]:
 def _concept(value: Any, tidying: Tidying) -> Any:
     """A CodeableConcept. Almost every one is proper and canonical: that is seen without any further call."""
     if type(value) is dict:
-        aliases, local = tidying.aliases, tidying.local
+        systems, local = tidying.systems, tidying.local
         for key, part in value.items():
             if key == "coding" and type(part) is list:
                 for coding in part:
@@ -185,9 +215,11 @@ def _concept(value: Any, tidying: Tidying) -> Any:
                         if (type(text) is not str or not text) and name != "userSelected":
                             return _mended_concept(value, tidying)
                     system, code = coding.get("system", ""), coding.get("code")
-                    if system in aliases or (local and (system, code) in local):
+                    if system and systems[system] != system:
                         return _mended_concept(value, tidying)
-                    if code is not None and (code[0] == " " or code[-1] == " "):
+                    if code is not None and (
+                        code.strip(_BLANKS) != code or (local and (system, code) in local)
+                    ):
                         return _mended_concept(value, tidying)
             elif key != "text" or type(part) is not str or not part:
                 return _mended_concept(value, tidying)
@@ -272,6 +304,9 @@ def _object(fields: Mapping[str, Walker]) -> Walker:
                 if key == "modifierExtension":
                     if part:
                         tidying.doubtful = True
+                elif key in _NEGATIONS:
+                    if part not in _NO_NEGATIONS:
+                        tidying.doubtful = True
                 elif (
                     type(part) in (dict, list)
                     and key != "text"
@@ -295,6 +330,26 @@ def _object(fields: Mapping[str, Walker]) -> Walker:
                     # It had a result, of whatever kind: never to be passed over in favour of an older one.
                     copy.setdefault("dataAbsentReason", {"coding": [dict(UNREADABLE)]})
         return copy
+
+    return walk
+
+
+def _after(first: Callable[[dict[str, Any]], dict[str, Any]], walker: Walker) -> Walker:
+    """A walker of what `first` leaves of an object."""
+
+    def walk(value: Any, tidying: Tidying) -> Any:
+        return walker(first(value) if type(value) is dict else value, tidying)
+
+    return walk
+
+
+def _person(walker: Walker) -> Walker:
+    """A walker of a Patient, who is in doubt where the day of death is said to exist and isn't given."""
+
+    def walk(value: Any, tidying: Tidying) -> Any:
+        if hides_death(value):
+            tidying.doubtful = True
+        return walker(value, tidying)
 
     return walk
 
@@ -325,7 +380,11 @@ def _simple(slow: Walker, names: frozenset[str], aliased: bool) -> Walker:
         for key, part in value.items():
             kind = type(part)
             if kind is str:
-                if not part or key not in names or (aliased and key == "system" and part in tidying.aliases):
+                if (
+                    not part
+                    or key not in names
+                    or (aliased and key == "system" and tidying.systems[part] != part)
+                ):
                     return slow(value, tidying)
             elif (
                 key != "value"
@@ -379,9 +438,18 @@ def _compile() -> dict[str, Walker]:
         walkers[name] = _object(fields(table))
         if name == "quantity":
             walkers[name] = _simple(walkers[name], frozenset({"unit", "system", "code", "comparator"}), True)
+        elif name == "component":
+            walkers[name] = _after(without_absent, walkers[name])
+        elif name == "referenceRange":
+            walkers[name] = _after(without_absent_limits, walkers[name])
         elif name == "reference":
             walkers[name] = _simple(walkers[name], frozenset({"reference", "type", "display"}), False)
-    return {name: _object(fields(table)) for name, table in RESOURCES.items()}
+    resources = {name: _object(fields(table)) for name, table in RESOURCES.items()}
+    return {
+        **resources,
+        "Observation": _after(without_absent, resources["Observation"]),
+        "Patient": _person(resources["Patient"]),
+    }
 
 
 _concept_object: Final = _object({"coding": _list(_coding), "text": _string})

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from cds_service.records.mappings import Mappings
+from cds_service.records.statements import says_nothing_of_items
 from cds_service.records.text import Matches
 from cds_service.terminology.systems import DRUG_FORM, DRUG_NAME, SNOMED, TEXT_MATCH, TEXT_MATCH_NEGATED
 from cds_service.terminology.text import normalise_text
@@ -35,6 +36,11 @@ def texts(concept: Mapping[str, Any]) -> Iterable[str]:
             yield coding["display"]
 
 
+def is_named(concept: Mapping[str, Any]) -> bool:
+    """Whether a concept has a code or a text at all, of whatever system or language."""
+    return any(texts(concept)) or any("code" in coding for coding in concept.get("coding", ()))
+
+
 class Words:
     """Reads texts on the mappings' lexicons."""
 
@@ -48,8 +54,10 @@ class Words:
     def is_readable(self, concept: Mapping[str, Any]) -> bool:
         """Whether a concept says anything: a code that a value set holds, or a text with letters in it.
 
-        The words of a code for missing data ("unknown") say nothing.
+        The words of a code for missing data ("unknown") say nothing; "no known medications" does.
         """
+        if says_nothing_of_items(concept):
+            return True
         codings = [c for c in concept.get("coding", ()) if c.get("system") not in _MISSING_DATA]
         return any(
             self._value_sets.sets_of(coding.get("system"), coding.get("code") or "") for coding in codings

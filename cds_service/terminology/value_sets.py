@@ -92,6 +92,11 @@ class ValueSets:
         """Business version by set name."""
         return self._versions
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The code systems whose codes any set holds, in order."""
+        return self._systems
+
     def _lookup(self, system: str | None, code: str) -> frozenset[str]:
         key = (system, code)
         found = self._found.get(key, _NONE)

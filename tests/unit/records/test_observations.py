@@ -274,9 +274,15 @@ def test_answers_become_observations(given: Json, score: int) -> None:
     assert "AlsfrsRItems" in VALUE_SETS.sets_of(systems.LOINC, found["code"]["coding"][0]["code"])
 
 
-@pytest.mark.parametrize("status", ["in-progress", "entered-in-error", "stopped", None])
-def test_only_finished_responses_count(status: str | None) -> None:
+@pytest.mark.parametrize("status", ["in-progress", "entered-in-error", "stopped"])
+def test_only_finished_responses_count(status: str) -> None:
     assert by_id(response(item("82940-8", {"valueInteger": 3}), status=status)) == {}
+
+
+@pytest.mark.parametrize("status", ["Completed", None])
+def test_a_response_that_may_be_finished_is_not_passed_over(status: str | None) -> None:
+    (answer,) = by_id(response(item("82940-8", {"valueInteger": 3}), status=status)).values()
+    assert answer.get("status") == status
 
 
 @pytest.mark.parametrize(

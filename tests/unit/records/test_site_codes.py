@@ -49,7 +49,7 @@ def _write(folder: Path, map_id: str, group: dict[str, Any]) -> None:
 def added(known: Mappings, **coding: Any) -> list[dict[str, str]]:
     """The codings that come to stand beside this one."""
     observation = {"resourceType": "Observation", "id": "o", "code": {"coding": [coding]}}
-    found: list[dict[str, str]] = tidy(observation, Tidying(known.aliases, known.local, SITE))["code"][
+    found: list[dict[str, str]] = tidy(observation, Tidying(known.systems, known.local, SITE))["code"][
         "coding"
     ]
     return found[1:]
@@ -81,8 +81,8 @@ def test_the_map_s_system_may_have_an_alias_of_its_own(tmp_path: Path) -> None:
 
 def test_an_alias_of_an_alias_leads_on(tmp_path: Path) -> None:
     known = mappings(tmp_path, "urn:lab", urn_one=LOINC_OID, urn_a="urn:b", urn_b="urn:a")
-    assert known.aliases["urn:one"] == systems.LOINC
-    assert {known.aliases["urn:a"], known.aliases["urn:b"]} <= {"urn:a", "urn:b"}
+    assert known.systems.canonical("urn:one") == systems.LOINC
+    assert {known.systems.canonical("urn:a"), known.systems.canonical("urn:b")} <= {"urn:a", "urn:b"}
 
 
 def test_blanks_around_a_code_do_not_hide_it(tmp_path: Path) -> None:
