@@ -8,13 +8,14 @@ each time.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.screening import Screener
+from cds_service.records.resource_types import USED_TYPES
 from tests.faults.conftest import Hospital, patient_of
 from tests.faults.expected import check_honest, check_same, status_of
 from tests.faults.test_table import FIT, WELL, check_quiet
@@ -50,17 +51,34 @@ _COSTLY: Final = frozenset(
 _QUICK: Final = sorted(WRONGS.keys() - _COSTLY)
 _IN_PREFETCH: Final = sorted(PAGES.keys() - _COSTLY)
 
-_who = st.one_of(st.sampled_from(FITTING), st.sampled_from([WELL, *VIGNETTES]), records())
-_faults = st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(_QUICK)), min_size=0, max_size=3)
+_WHO: Final = st.one_of(st.sampled_from(FITTING), st.sampled_from([WELL, *VIGNETTES]), records())
+# Types that a search by patient finds; each may come by prefetch.
+_SEARCHED: Final = tuple(sorted(set(USED_TYPES) - {"Medication", "ResearchStudy"}))
 
 
-@st.composite
-def ways(draw: st.DrawFn, kinds: tuple[str, ...]) -> dict[str, str | None]:
-    """Resource type → how prefetch provides it: whole, the first page of it, or with a fault; others are fetched."""
-    found: dict[str, str | None] = {}
-    for kind in draw(st.lists(st.sampled_from(kinds), unique=True, max_size=len(kinds))):
-        found[kind] = draw(st.sampled_from([None, None, "first page", *_IN_PREFETCH]))
-    return found
+@dataclass(frozen=True)
+class Drawn:
+    """A call. `way`: resource type → how prefetch provides it (None: whole); what is not in it is fetched. `server`:
+    whether there is one; `faults`: types and names of what it does wrong.
+    """
+
+    record: Json
+    way: dict[str, str | None]
+    faults: list[tuple[str, str]]
+    page_size: int
+    server: bool
+
+
+_DRAWN: Final = st.builds(
+    Drawn,
+    record=_WHO,
+    way=st.dictionaries(
+        st.sampled_from(("Patient", *_SEARCHED)), st.sampled_from([None, None, "first page", *_IN_PREFETCH])
+    ),
+    faults=st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(_QUICK)), max_size=3),
+    page_size=st.sampled_from([1000, 1000, 3, 1]),
+    server=st.sampled_from([True, True, True, False]),
+)
 
 
 def _value(hospital: Hospital, kind: str, patient_id: str, how: str | None) -> Any:
@@ -76,32 +94,22 @@ def _value(hospital: Hospital, kind: str, patient_id: str, how: str | None) -> A
     return sent if isinstance(sent, dict) else None
 
 
-@pytest.fixture(scope="module")
-def kinds(screener: Screener) -> tuple[str, ...]:
-    return tuple(sorted(screener.wanted(None).types - {"Medication", "ResearchStudy"}))
-
-
 @tried(120)
-@given(data=st.data())
-def test_no_fault_changes_a_verdict(hospital: Hospital, kinds: tuple[str, ...], data: st.DataObject) -> None:
-    record = data.draw(_who)
-    way = data.draw(ways(kinds))
-    faults = data.draw(_faults)
-    page_size = data.draw(st.sampled_from([1000, 1000, 3, 1]))
-    server = data.draw(st.sampled_from([True, True, True, False]))
-    chart, patient_id = hospital.chart, patient_of(record)
+@given(drawn=_DRAWN)
+def test_no_fault_changes_a_verdict(hospital: Hospital, drawn: Drawn) -> None:
+    chart, patient_id = hospital.chart, patient_of(drawn.record)
     chart.moves()
-    chart.serves(record)
-    prefetch = {k[0].lower() + k[1:]: _value(hospital, k, patient_id, how) for k, how in way.items()}
-    chart.page_size = page_size
-    chart.faults.extend(WRONGS[name].on(kind) for kind, name in faults if not _unfit(kind, name))
+    chart.serves(drawn.record)
+    prefetch = {k[0].lower() + k[1:]: _value(hospital, k, patient_id, how) for k, how in drawn.way.items()}
+    chart.page_size = drawn.page_size
+    chart.faults.extend(WRONGS[name].on(kind) for kind, name in drawn.faults if not _unfit(kind, name))
     try:
-        answered = hospital.call(patient_id, prefetch=prefetch, server=server)
+        answered = hospital.call(patient_id, prefetch=prefetch, server=drawn.server)
     finally:
         chart.page_size = 1000
     check_quiet(answered)
     assert answered.status in (200, 412)
-    _check(assess(record), answered.assessment, answered.cards)
+    _check(assess(drawn.record), answered.assessment, answered.cards)
 
 
 def _unfit(kind: str, name: str) -> bool:
