@@ -29,7 +29,7 @@ from tests.support import hapi
 from tests.support.chart_server import Asked, Fault, Reply, serving_chart
 
 SIZES: Final = (50, 500, 5000)
-ROUNDS: Final = {50: 40, 500: 20, 5000: 5}
+ROUNDS: Final = {50: 20, 500: 10, 5000: 3}
 PAGE_SIZES: Final = (50, 100, 200, 500, 1000)
 # An answer's way through a hospital's network and an EHR's interface engine.
 WAIT_SECONDS: Final = 0.02
