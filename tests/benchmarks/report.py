@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import bench_http, bench_library, bench_trials
+from tests.benchmarks import bench_fetch, bench_http, bench_library, bench_trials
 
-BENCHMARKS: Final = (bench_library, bench_trials, bench_http)
+BENCHMARKS: Final = (bench_library, bench_trials, bench_http, bench_fetch)
 BEGIN: Final = "<!-- figures: python -m tests.benchmarks.report --into docs/performance.md -->"
 END: Final = "<!-- end of figures -->"
 

@@ -16,7 +16,17 @@ from cds_service.records.wanted import Wanted
 from tests import builders
 from tests.integration.conftest import Vignette
 from tests.support import hapi
-from tests.support.hooked import DAY, FILES, TRIAL, RecordingScreener, hooked, states, verdicts
+from tests.support.hooked import (
+    DAY,
+    FILES,
+    TRIAL,
+    RecordingScreener,
+    assessed,
+    hooked,
+    record_of,
+    states,
+    verdicts,
+)
 
 pytestmark = pytest.mark.hapi
 
@@ -32,6 +42,7 @@ def _assessed(arguments: Sequence[str], capsysbinary: pytest.CaptureFixture[byte
 def test_server_and_bundle_agree(
     name: str,
     hapi_url: str,
+    screener: RecordingScreener,
     vignettes: Mapping[str, Vignette],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -39,14 +50,13 @@ def test_server_and_bundle_agree(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     vignette = vignettes[name]
-    _write_bundle(tmp_path, vignette.resources)
-    from_file = _assessed(["bundle.json", "--as-of", DAY], capsysbinary)
+    from_bundle = assessed(screener, record_of(vignette.resources))
     from_server = _assessed(
         ["--fhir-server", hapi_url, "--patient", vignette.patient, "--as-of", DAY], capsysbinary
     )
-    assert from_server["status"] == from_file["status"] == vignette.expected["status"]
-    assert from_server["card"] == from_file["card"] == vignette.expected["card"]
-    assert verdicts(from_server) == verdicts(from_file)
+    assert from_server["status"] == from_bundle["status"] == vignette.expected["status"]
+    assert from_server["card"] == from_bundle["card"] == vignette.expected["card"]
+    assert verdicts(from_server) == verdicts(from_bundle)
     assert set(states(from_server).values()) == {"complete"}
 
 

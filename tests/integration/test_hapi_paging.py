@@ -176,3 +176,19 @@ def test_what_is_only_referred_to_is_found(
         answer = hook.call(patient, server=hapi_url, prefetch=given)
     agrees(answer, screener, resources)
     assert said_of(answer, "EX09-Immunosuppressant") == "met"
+
+
+@pytest.mark.parametrize("way", ["fetch", "prefetch"])
+def test_a_drug_that_was_deleted_is_no_drug_that_was_not_taken(
+    way: str, hapi_url: str, hook: Hook, screener: RecordingScreener
+) -> None:
+    """HAPI lets a Medication go that orders refer to: what was ordered is then unknown, and all else as before."""
+    patient = newcomer()
+    resources = loaded(hapi_url, patient, *only_referred_to(patient)[:6])
+    drug = f"Medication/{patient}-drug-0"
+    assert requests.delete(f"{hapi_url}/{drug}", timeout=60).ok
+    assert requests.get(f"{hapi_url}/{drug}", timeout=60).status_code == 410
+    given = prefetched(hapi_url, hook.templates(), patient) if way == "prefetch" else None
+    answer = hook.call(patient, server=hapi_url, prefetch=given)
+    agrees(answer, screener, [r for r in resources if f"{r['resourceType']}/{r['id']}" != drug])
+    assert said_of(answer, "EX09-Immunosuppressant") == "unknown"

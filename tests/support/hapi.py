@@ -1,4 +1,4 @@
-"""Starts a real HAPI FHIR server (JPA, R4, an empty database) on loopback, from two Maven Central artifacts.
+"""Starts a real HAPI FHIR server (JPA, R4, an empty database in memory) on loopback, from two Maven Central artifacts.
 
 The server writes its own address into its paging links, so host, port and path are fixed. One that answers there
 already is used as it is and left running. By hand: `python -m tests.support.hapi` serves until interrupted.
@@ -26,6 +26,11 @@ ARTIFACTS = ROOT / ".tools" / "hapi"
 HOST, PORT, CONTEXT = "127.0.0.1", 8080, "/cqf-ruler-r4"
 BASE = f"http://localhost:{PORT}{CONTEXT}/fhir"
 START_SECONDS = 240.0
+# A database on disk and an index on disk spend most of each search reading them.
+PROPERTIES: Final = """
+datasource.url=jdbc:h2:mem:r4;DB_CLOSE_DELAY=-1
+hibernate.search.default.directory_provider=local-heap
+"""
 # More than so many in one transaction are no faster.
 AT_ONCE: Final = 500
 
@@ -50,8 +55,12 @@ def running() -> Iterator[str]:
             raise RuntimeError(f"port {PORT} is taken by something else than the HAPI FHIR server")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
+        properties = Path(folder) / "hapi.properties"
+        properties.write_text(PROPERTIES)
         with log.open("wb") as output:
-            server = subprocess.Popen(_command(), cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+            server = subprocess.Popen(
+                _command(properties), cwd=folder, stdout=output, stderr=subprocess.STDOUT
+            )
         try:
             _wait(server, log)
             yield BASE
@@ -77,11 +86,11 @@ def load(base: str, resources: Sequence[dict[str, Any]]) -> None:
         assert answer.ok, answer.text
 
 
-def _command() -> list[str]:
+def _command(properties: Path) -> list[str]:
     opens = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in ("lang", "util")]
     runner, war = str(ARTIFACTS / "jetty-runner.jar"), str(ARTIFACTS / "cqf-ruler-r4.war")
     place = ["--host", HOST, "--port", str(PORT), "--path", CONTEXT]
-    return ["java", "-Xmx2g", *opens, "-jar", runner, *place, war]
+    return ["java", "-Xmx2g", f"-Dhapi.properties={properties}", *opens, "-jar", runner, *place, war]
 
 
 def _answers() -> bool:
