@@ -106,7 +106,7 @@ class _Found:
 
     def obtained(self, patient_id: str) -> Obtained:
         """The patient's own of it. Where all matches are others', the patient's were not obtained at all; beside
-        others' they count as all only where the sender's total says so: it searched for something else.
+        others' they are never taken for all, whatever a total says: a resource may have got the wrong subject.
         """
         counted = unique_count(tuple(self.matches))
         if self.total is not None and self.total > counted:
@@ -115,6 +115,6 @@ class _Found:
         dropped = len(self.matches) - len(own)
         if dropped and not own:
             self.add_state((FAILED, "another patient's data"))
-        elif dropped and self.total is None:
+        elif dropped:
             self.add_state((TRUNCATED, "another patient's data"))
         return Obtained(own, tuple(self.included), *self.state, dropped, self.hint, self.full_urls)
