@@ -81,6 +81,8 @@ def read_bundle(
     problems += [Problem(frozenset({name}), "failed", "not exported") for name in missing]
     if subjects.untold:
         problems.append(Problem(frozenset(subjects.untold), "truncated", UNTOLD_REASON))
+    if servers is not None and subjects.others:  # asked for this patient's, the server gave others'
+        problems.append(Problem(frozenset(subjects.others), "truncated", "another patient's data"))
     account, default = account_of(by_type, problems)
     return PatientRecord(patient, patient_reference, by_type, account, tuple(warnings), default, originals)
 

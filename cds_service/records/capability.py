@@ -85,7 +85,7 @@ def listed(resource_type: str, got: Obtained, offered: frozenset[str]) -> Obtain
     """An answer as it counts where a server offers these types: an error, or nothing, of another type says that there
     is no such thing; what came all the same is used.
     """
-    if offered == UNSTATED or resource_type in offered or got.resources:
+    if offered == UNSTATED or resource_type in offered or got.resources or got.included:
         return got
     if got.state == COMPLETE or answered_with_error(got):
         return Obtained(state=NOT_OFFERED, reason="not in the server's CapabilityStatement")

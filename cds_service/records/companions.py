@@ -207,8 +207,9 @@ class _Search:
         page = read_page(answer, self.kind)
         came = {r["id"]: r for r in page.resources if r.get("id") in self.ids}
         # A server that knows no `_id` finds whatever it has; one that takes `a,b` for one id or the first, one or none.
+        # One that finds nothing at all may not search this type at all.
         searched = page.state == COMPLETE and page.next is None and len(came) == len(page.resources)
-        if not searched or (len(self.ids) > 1 and len(came) < 2):
+        if not searched or len(came) < min(len(self.ids), 2) or (page.total or 0) > len(came):
             self.unread = tuple(i for i in self.ids if i not in came)
         return Obtained(tuple(came.values()))
 

@@ -37,8 +37,8 @@ class Bounds:
 
     answer_bytes: of one decoded answer; call_bytes, resources: of all answers of a call together. pages: of one search;
     page_size: asked for with `_count`. retries: of one request; parallel: requests of a call at a time.
-    search_seconds: for one search with its pages and retries, None = five sixths of the call's time; connect_seconds:
-    for one connection to be made, or a third of what is left where that is more.
+    search_seconds: for one search with its pages and retries, None = five sixths of what is left of the call's time;
+    connect_seconds: for one connection to be made, or a third of what is left where that is more.
     """
 
     answer_bytes: int = 50_000_000
@@ -77,7 +77,7 @@ class Deadline:
     def of_search(self, bounds: Bounds) -> Deadline:
         """The deadline of one search that begins now, with its pages and retries."""
         chosen = bounds.search_seconds
-        return self.within(self.seconds * _SHARE_OF_A_SEARCH if chosen is None else chosen)
+        return self.within(self.left() * _SHARE_OF_A_SEARCH if chosen is None else chosen)
 
 
 class Allowance:

@@ -41,6 +41,8 @@ _CODES_LENGTH: Final = 1_500
 _UNSUPPORTED: Final = frozenset({400, 403, 404, 405, 410, 413, 414, 422, 501})
 # Answers to a search that names more codes than a server takes.
 _TOO_MANY_CODES: Final = frozenset({400, 413, 414, 422})
+# Answers to a search whose value a server does not know.
+_NO_SUCH_VALUE: Final = frozenset({"HTTP 400", "HTTP 422"})
 _SPECIAL: Final = re.compile(r"[\\$,|]")
 
 
@@ -98,19 +100,20 @@ def search_type(
         try:
             found = _search(client, source, resource_type, params, patient_id)
         except FetchFailure as refused:
-            if refused.status not in _UNSUPPORTED:
+            if refused.status not in _UNSUPPORTED and partly is None:
                 raise
             failure = failure or refused
             if refused.status in (404, 410) or (refused.status == 403 and "_include" not in params):
                 break
             continue
-        if found.reason != "OperationOutcome" or "_include" not in params:
-            return found if partly is None or found.state == COMPLETE else combined(partly, found)
-        partly = found  # what the server objects to may be the include
+        partly = found if partly is None or found.state == COMPLETE else combined(partly, found)
+        if found.reason != "OperationOutcome":  # what the server objects to may be the include, or `_count`
+            return partly
+    if resource_type == "Observation" and codes and (partly is None or partly.state == FAILED):
+        found = _by_code(client, source, patient_id, deadline, codes)
+        return found if partly is None or found.state == COMPLETE else combined(partly, found)
     if partly is not None:
         return partly
-    if resource_type == "Observation" and codes:
-        return _by_code(client, source, patient_id, deadline, codes)
     assert failure is not None  # noqa: S101  (the loop returns or fails)
     raise failure
 
@@ -132,7 +135,7 @@ def _by_code(
     client: PooledClient, source: Source, patient_id: str, deadline: Deadline, codes: Sequence[str]
 ) -> Obtained:
     """Observations by code without system, in chunks, and by category (clinical-spec §2.1); all of it must
-    succeed.
+    succeed. Only a category that the server refuses as a value, where it takes another, has nothing in it there.
     """
     jobs = {
         f"codes {number}": _code_job(client, source, chunk, patient_id)
@@ -142,7 +145,14 @@ def _by_code(
         category: _observation_job(client, source, {"category": category}, patient_id)
         for category in _CATEGORIES
     }
-    return combined(*side_by_side(jobs, deadline, source.transport.bounds.parallel).values())
+    found = side_by_side(jobs, deadline, source.transport.bounds.parallel)
+    if any(found[category].state == COMPLETE for category in _CATEGORIES):
+        found = {
+            name: got
+            for name, got in found.items()
+            if name not in _CATEGORIES or got.reason not in _NO_SUCH_VALUE
+        }
+    return combined(*found.values())
 
 
 def code_chunks(codes: Sequence[str]) -> Iterator[tuple[str, ...]]:

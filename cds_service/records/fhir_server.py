@@ -67,9 +67,7 @@ class Acquisition:
         self._companions: dict[str, Obtained] = {}
         self._referred: set[tuple[str, str]] = set()
         self._client: PooledClient | None = None
-        self._question = (
-            Question(source.transport.offers, (source.base_url, source.reach)) if source is not None else None
-        )
+        self._question = Question(source.transport.offers, source.server) if source is not None else None
 
     def gather(self, wanted: Wanted) -> None:
         """Gets what of this is not got yet. Raises UnobtainableError when the Patient can't be had."""

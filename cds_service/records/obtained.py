@@ -60,7 +60,10 @@ def with_more(got: Obtained, given: Obtained) -> Obtained:
     """
     there = {resource.get("id") for resource in got.resources}
     more = [r for r in given.resources if isinstance(r.get("id"), str) and r["id"] not in there]
-    if not more:
-        return got
-    urls = {id(r): given.full_urls[id(r)] for r in more if id(r) in given.full_urls}
-    return replace(got, resources=(*got.resources, *more), full_urls={**got.full_urls, **urls})
+    urls = {id(r): given.full_urls[id(r)] for r in (*more, *given.included) if id(r) in given.full_urls}
+    return replace(
+        got,
+        resources=(*got.resources, *more),
+        included=(*got.included, *given.included),
+        full_urls={**got.full_urls, **urls},
+    )

@@ -7,7 +7,8 @@ state and a reason, so that a failed search never looks like "no data" (clinical
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,14 +18,23 @@ from cds_service.records.record import COMPLETE, FAILED, NOT_OFFERED, PENDING, R
 _SUBJECT_ELEMENTS: Final = ("subject", "patient", "individual", "beneficiary")
 # What a search answers with; a collection is what some clients make of it for prefetch.
 _RESULT_TYPES: Final = ("searchset", "collection")
-# What searches include beside their matches (clinical-spec §2.1), where a Bundle doesn't say which is which.
+# What searches include beside their matches (clinical-spec §2.1), where a Bundle doesn't say, or says wrongly, which is
+# which.
 _INCLUDED_TYPES: Final = frozenset({"Medication", "Substance", "Device", "ResearchStudy"})
 # An outcome of these codes says that the answer may lack something, however mild its severity.
 _INCOMPLETE_CODES: Final = frozenset(
     {"incomplete", "too-costly", "timeout", "throttled", "transient", "exception", "lock-error", "no-store"}
 )
-# Routine hints of some vendors on every search ("may not contain the entire record"): shown, but no failure.
-_HINT_CODES: Final = frozenset({"informational", "success", "suppressed"})
+# What a warning of these codes says leaves nothing out.
+_HARMLESS_CODES: Final = frozenset({"informational", "success"})
+# Codes in an issue's details, which say more than its severity and code: FHIR's, and Epic's, whose system bears the
+# number of the installation. Epic warns on every search that finds nothing, and on every one for a patient's own app.
+_FHIR_MESSAGES: Final = "http://terminology.hl7.org/CodeSystem/operation-outcome"
+_EPIC: Final = re.compile(r"urn:oid:1\.2\.840\.114350\.1\.13\.\d+\.\d+\.7\.2\.657369", re.ASCII)
+_NOTHING_FOUND: Final = frozenset({(_FHIR_MESSAGES, "MSG_NO_MATCH"), ("Epic", "4101")})
+_ROUTINE: Final = frozenset({("Epic", "4119")})  # "may not contain the entire record": shown, but no failure
+# A restricted chart, a kind of the type that this client may not have, and too many results.
+_INCOMPLETE: Final = frozenset({("Epic", "4134"), ("Epic", "59204"), ("Epic", "59133")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,8 @@ def read_page(bundle: Any, resource_type: str) -> Page:
         return Page(state=FAILED, reason=reason or "OperationOutcome instead of data", hint=hint)
     if bundle.get("resourceType") != "Bundle":
         return Page(state=FAILED, reason="not a FHIR Bundle")
-    entries = bundle.get("entry", [])
+    entries = bundle.get("entry")
+    entries = [] if entries is None else entries
     if not isinstance(entries, list):
         return Page(state=FAILED, reason="malformed Bundle")
     return _read_entries(bundle, entries, resource_type)
@@ -82,7 +93,8 @@ def _read_entries(bundle: Mapping[str, Any], entries: list[Any], resource_type: 
             matches.append(resource)
         else:
             found, why = FAILED, "unexpected resource type"
-        if isinstance(resource, dict) and isinstance(url := entry.get("fullUrl"), str):
+        # An outcome is not kept, and the next page's resources may get its place in memory.
+        if kind not in (None, "OperationOutcome") and isinstance(url := entry.get("fullUrl"), str):
             full_urls[id(resource)] = url
         hint |= hinted
         state, reason = worse((state, reason), (found, why))
@@ -115,7 +127,7 @@ def _holds_results(bundle: Mapping[str, Any]) -> bool:
 def _is_include(entry: Mapping[str, Any], kind: str, resource_type: str) -> bool:
     search = entry.get("search")
     mode = search.get("mode") if isinstance(search, dict) else None
-    return mode == "include" or (mode is None and kind != resource_type and kind in _INCLUDED_TYPES)
+    return mode == "include" or (kind != resource_type and kind in _INCLUDED_TYPES)
 
 
 def _failed_response(entries: list[Any]) -> bool:
@@ -130,7 +142,9 @@ def _failed_response(entries: list[Any]) -> bool:
 
 def next_link(bundle: Mapping[str, Any]) -> str | None:
     """The URL of the Bundle's `next` link; an empty text for a link that can't be read."""
-    links = bundle.get("link", [])
+    links = bundle.get("link")
+    if links is None:
+        return None
     if not isinstance(links, list) or any(not isinstance(link, dict) for link in links):
         return ""  # what can't be read may have been the link to more
     for link in links:
@@ -141,25 +155,46 @@ def next_link(bundle: Mapping[str, Any]) -> str | None:
 
 
 def outcome_state(outcome: Mapping[str, Any]) -> tuple[str, str | None, bool]:
-    """State, reason and hint of an OperationOutcome: errors fail, warnings truncate, hints only warn."""
+    """State, reason and hint of an OperationOutcome: errors fail; warnings, and whatever says that something was
+    left out, truncate; hints only warn.
+    """
     issues = outcome.get("issue")
     if not isinstance(issues, list) or not issues:
         return FAILED, "OperationOutcome", False
     state: tuple[str, str | None] = (COMPLETE, None)
     hint = False
     for issue in issues:
-        severity = issue.get("severity") if isinstance(issue, dict) else None
-        code = issue.get("code") if isinstance(issue, dict) else None
-        known = code if isinstance(code, str) else None
-        if severity not in ("warning", "information", "success"):
-            found = (FAILED, "OperationOutcome")
-        elif known in _INCOMPLETE_CODES or (severity == "warning" and known not in _HINT_CODES):
-            found = (TRUNCATED, "OperationOutcome")
-        else:
-            hint |= known == "suppressed"
-            continue
-        state = worse(state, found)
+        known = set(_said(issue))
+        hint |= not known.isdisjoint(_ROUTINE)
+        state = worse(state, _issue_state(issue if isinstance(issue, dict) else {}, known))
     return (*state, hint)
+
+
+def _issue_state(issue: Mapping[str, Any], said: set[tuple[str, str]]) -> tuple[str, str | None]:
+    severity, code = issue.get("severity"), issue.get("code")
+    known = code if isinstance(code, str) else None
+    if severity not in ("warning", "information", "success"):
+        return FAILED, "OperationOutcome"
+    if said & _ROUTINE:
+        return COMPLETE, None
+    if known == "suppressed":
+        return TRUNCATED, "some data withheld"
+    if said & _INCOMPLETE or known in _INCOMPLETE_CODES:
+        return TRUNCATED, "OperationOutcome"
+    if severity == "warning" and known not in _HARMLESS_CODES and not said & _NOTHING_FOUND:
+        return TRUNCATED, "OperationOutcome"
+    return COMPLETE, None
+
+
+def _said(issue: Any) -> Iterator[tuple[str, str]]:
+    """The codes in an issue's details, each with its system, or its vendor's name."""
+    details = issue.get("details") if isinstance(issue, dict) else None
+    codings = details.get("coding") if isinstance(details, dict) else None
+    for coding in codings if isinstance(codings, list) else ():
+        system = coding.get("system") if isinstance(coding, dict) else None
+        code = coding.get("code") if isinstance(coding, dict) else None
+        if isinstance(system, str) and isinstance(code, str):
+            yield ("Epic" if _EPIC.fullmatch(system) else system, code)
 
 
 _RANK: Final = {COMPLETE: 0, PENDING: 0, NOT_OFFERED: 1, TRUNCATED: 2, REFUSED: 3, FAILED: 4}

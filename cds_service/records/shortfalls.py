@@ -121,6 +121,11 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "scope not granted": Reason(
             "scope", "have {scopes} granted in fhirAuthorization.scope, or send {types} as prefetch", ACCESS
         ),
+        "some data withheld": Reason(
+            "scope",
+            "have access granted to everything of {types}, for the server says that it withholds some",
+            ACCESS,
+        ),
         "scope granted for a part only": Reason(
             "scope", "have {scopes} granted in fhirAuthorization.scope without a filter (?…)", ACCESS
         ),

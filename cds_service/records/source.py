@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from cds_service.records.addresses import PUBLIC, Reach
@@ -28,6 +29,11 @@ class Source:
     def __post_init__(self) -> None:
         call = self.transport.call(self.base_url, self.reach, self.client_name)
         object.__setattr__(self, "call", call)
+
+    @property
+    def server(self) -> Hashable:
+        """What the server is known by where what it offers is remembered: it may offer one client less than another."""
+        return self.base_url, self.reach, self.client_name
 
     def client(self, deadline: Deadline) -> PooledClient:
         """A client of this server for requests until the deadline. Raises FetchFailure ("server not answering") while

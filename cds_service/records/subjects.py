@@ -39,7 +39,10 @@ _THINGS: Final = frozenset({"Device", "Location", "Substance"})
 
 @dataclass(slots=True)
 class Subjects:
-    """Tells the patient's resources from others', and counts what is left out. `alone`: there is no other Patient."""
+    """Tells the patient's resources from others', and counts what is left out. `alone`: there is no other Patient.
+
+    `untold`: types of which something is left out that may be the patient's; `others`: of which something is another's.
+    """
 
     patient: Mapping[str, Any]
     reference: str
@@ -47,6 +50,7 @@ class Subjects:
     alone: bool
     left_out: Counter[str] = field(default_factory=Counter)
     untold: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
 
     def keeps(self, resource: Resource, resource_type: str, holder: str | None = None) -> bool:
         """Whether the record holds this resource. `holder`: the base of another server that it stands on."""
@@ -63,6 +67,8 @@ class Subjects:
             return True
         if whose in (UNNAMED, UNTOLD):
             self.untold.add(resource_type)
+        elif whose == OTHER:
+            self.others.add(resource_type)
         return False
 
     def without_others(self, resource: Resource) -> Resource:

@@ -386,9 +386,10 @@ PAGES: Final[Mapping[str, Wrong]] = {
             ("warning", MARK, LOST),
             ("information", "too-costly", LOST),
             ("information", "incomplete", LOST),
+            ("warning", "suppressed", LOST),
             ("warning", "informational", WHOLE),
             ("information", "informational", WHOLE),
-            ("information", "suppressed", EITHER),
+            ("information", "suppressed", LOST),
             (MARK, "informational", LOST),
         )
     },

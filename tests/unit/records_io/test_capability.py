@@ -135,6 +135,7 @@ def test_a_server_that_does_not_answer_is_not_asked_again_at_once() -> None:
         (Obtained(state="truncated", reason="more pages exist"), "truncated"),
         (Obtained(state="failed", reason="another patient's data", dropped=1), "failed"),
         (Obtained(({"id": "1"},)), "complete"),
+        (Obtained(included=({"id": "1"},)), "complete"),
         (Obtained(({"id": "1"},), state="truncated"), "truncated"),
     ],
 )

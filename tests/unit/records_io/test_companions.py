@@ -234,9 +234,18 @@ def test_what_a_search_leaves_open_is_read(transport: Transport, answer: Any) ->
 
 
 def test_one_id_that_a_search_does_not_find_is_not_there(transport: Transport) -> None:
-    with serving({"Medication": bundle()}) as server:
+    with serving({"Medication": bundle(), "Medication/a": Answer(outcome(), 404)}) as server:
         got = fetch(server, transport, "a")["Medication"]
-    assert (ids(got), told(got), len(server.requests)) == ([], ("complete", None), 1)
+    assert (ids(got), told(got), len(server.requests)) == ([], ("complete", None), 2)
+
+
+def test_what_a_search_does_not_find_or_leaves_out_is_read(transport: Transport) -> None:
+    one = {"Medication": bundle(), "Medication/a": medication("a")}
+    with serving(one) as server:
+        assert ids(fetch(server, transport, "a")["Medication"]) == ["a"]
+    rest = {"Medication": bundle(medication("a"), medication("b"), total=3), "Medication/c": medication("c")}
+    with serving(rest) as server:
+        assert ids(fetch(server, transport, "a", "b", "c")["Medication"]) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

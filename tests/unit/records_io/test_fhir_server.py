@@ -117,7 +117,12 @@ def test_a_patient_that_can_not_be_had_stops_with_its_reason_and_no_identifier(
         (Answer(bundle(condition(), outcome())), ("failed", "OperationOutcome")),
         (Answer(bundle(condition(), outcome("warning", "incomplete"))), ("truncated", "OperationOutcome")),
         (Answer(bundle(condition(), outcome("warning", "processing"))), ("truncated", "OperationOutcome")),
-        (Answer(bundle(condition(), outcome("warning", "suppressed"))), ("complete", None)),
+        (Answer(bundle(condition(), outcome("warning", "suppressed"))), ("truncated", "some data withheld")),
+        (
+            Answer(bundle(condition(), outcome("information", "suppressed"))),
+            ("truncated", "some data withheld"),
+        ),
+        (Answer(bundle(condition(), outcome("warning", "informational"))), ("complete", None)),
         (Answer(bundle(condition(), outcome("information", "informational"))), ("complete", None)),
         (Answer(bundle(condition(), total=3)), ("truncated", "total above the entries")),
         (Answer(bundle(condition(), condition(), total=2)), ("truncated", "total above the entries")),
@@ -552,6 +557,122 @@ def test_a_server_left_alone_fails_every_type_that_must_be_asked(transport: Tran
     assert state(record, "Observation") == ("failed", "server not answering")
 
 
+EPIC = "urn:oid:1.2.840.114350.1.13.861.1.7.2.657369"
+MESSAGES = "http://terminology.hl7.org/CodeSystem/operation-outcome"
+
+
+def vendors(severity: str, code: str, system: str, said: str) -> dict[str, Any]:
+    """An outcome with a code of the vendor's in its details."""
+    details = {"coding": [{"system": system, "code": said}]}
+    return {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": severity, "code": code, "details": details}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        # What Epic says on every search that finds nothing, and to a patient's own app on every search.
+        (vendors("warning", "processing", EPIC, "4101"), ("complete", None)),
+        (vendors("warning", "informational", EPIC, "4101"), ("complete", None)),
+        (vendors("warning", "processing", EPIC, "4119"), ("complete", None)),
+        (vendors("information", "suppressed", EPIC, "4119"), ("complete", None)),
+        (vendors("warning", "not-found", MESSAGES, "MSG_NO_MATCH"), ("complete", None)),
+        # A kind of the type that this client may not have; a restricted chart; too many results.
+        (vendors("warning", "suppressed", EPIC, "59204"), ("truncated", "some data withheld")),
+        (vendors("information", "informational", EPIC, "4134"), ("truncated", "OperationOutcome")),
+        (vendors("information", "processing", EPIC, "59133"), ("truncated", "OperationOutcome")),
+        (vendors("warning", "processing", EPIC, "59101"), ("truncated", "OperationOutcome")),
+        (vendors("error", "processing", EPIC, "4101"), ("failed", "OperationOutcome")),
+        (vendors("warning", "processing", "urn:oid:1.2.3", "4101"), ("truncated", "OperationOutcome")),
+        (vendors("warning", "processing", EPIC[:-1], "4101"), ("truncated", "OperationOutcome")),
+    ],
+)
+def test_what_a_vendor_says_of_a_search_in_its_own_codes(
+    transport: Transport, said: dict[str, Any], expected: tuple[str, str | None]
+) -> None:
+    script = {"Patient/1": patient(), "Procedure": bundle(said, total=0), "metadata": Answer("", 404)}
+    with serving(script) as server:
+        record = acquire(server.base, "1", ("Procedure",), transport=transport)
+    assert state(record, "Procedure") == expected
+
+
+def test_of_several_things_said_the_worst_counts(transport: Transport) -> None:
+    both = vendors("warning", "processing", EPIC, "4101")
+    both["issue"] += vendors("warning", "suppressed", EPIC, "59204")["issue"]
+    script = {"Patient/1": patient(), "Condition": bundle(both), "metadata": Answer("", 404)}
+    with serving(script) as server:
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    assert state(record, "Condition") == ("truncated", "some data withheld")
+
+
+@pytest.mark.parametrize("objection", ["warning", "error"])
+def test_a_server_that_objects_to_the_count_is_asked_without(transport: Transport, objection: str) -> None:
+    def conditions(query: dict[str, str]) -> Any:
+        said = [outcome(objection, "not-supported")] if "_count" in query else []
+        return bundle(condition(), *said)
+
+    with serving({"Patient/1": patient(), "Condition": conditions}) as server:
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    assert state(record, "Condition") == ("complete", None)
+    assert record.state("Condition").count == 1
+    assert [r.query for r in server.asked("Condition")][1:] == [{"patient": "1"}]
+
+
+def test_what_came_stays_where_asking_more_plainly_fails(transport: Transport) -> None:
+    def requests(query: dict[str, str]) -> Any:
+        own = {"resourceType": "MedicationRequest", "id": "r1", "subject": {"reference": "Patient/1"}}
+        return bundle(own, outcome("warning", "processing")) if "_include" in query else Answer("", 500)
+
+    script = {"Patient/1": patient(), "MedicationRequest": requests, "metadata": Answer("", 404)}
+    with serving(script) as server:
+        record = acquire(server.base, "1", ("MedicationRequest",), transport=transport)
+    assert state(record, "MedicationRequest") == ("truncated", "OperationOutcome")
+    assert record.state("MedicationRequest").count == 1
+
+
+def test_a_resource_of_somebody_else_by_identifier_leaves_doubt(transport: Transport) -> None:
+    """The server gave it for this patient; whose it is can be judged only by the Patient."""
+    numbered = patient(identifier=[{"system": "urn:mrn", "value": "1"}])
+    other = condition("c2") | {"subject": {"identifier": {"system": "urn:mrn", "value": "2"}}}
+    with serving({"Patient/1": numbered, "Condition": bundle(condition(), other, total=2)}) as server:
+        record = acquire(server.base, "1", ("Condition",), transport=transport)
+    assert state(record, "Condition") == ("truncated", "another patient's data")
+    assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
+
+
+def test_one_slow_search_leaves_time_for_what_others_refer_to() -> None:
+    requests = {
+        "resourceType": "MedicationRequest",
+        "id": "r1",
+        "subject": {"reference": "Patient/1"},
+        "medicationReference": {"reference": "Medication/m1"},
+    }
+    script = {
+        "Medication": bundle({"resourceType": "Medication", "id": "m1"}),
+        "Encounter": Answer(bundle(), wait=20),
+        "Condition": Answer(bundle(), wait=1),
+    }
+    given = {"patient": patient(), "medicationRequest": bundle(requests)}
+    types = frozenset({"Patient", "MedicationRequest", "Encounter"})
+    slow = Transport()
+    with serving(script) as server:
+        acquisition = Acquisition(
+            "1",
+            deadline=Deadline(6.0),
+            prefetched=read_prefetch(given, "1", types),
+            source=Source(server.base, slow, reach=LOOPBACK),
+        )
+        acquisition.gather(Wanted(frozenset({"Condition"})))
+        acquisition.gather(Wanted(types))
+        record = acquisition.record()
+    slow.close()
+    assert state(record, "Encounter") == ("failed", "timeout")
+    assert state(record, "Medication") == ("complete", None)
+    assert record.state("Medication").count == 1
+
+
 CODES = tuple(f"{n}-{n % 10}" for n in range(120))
 
 
@@ -622,6 +743,39 @@ def test_one_refused_code_search_leaves_observations_incomplete(transport: Trans
     with serving({"Patient/1": patient(), "Observation": by_code, "metadata": Answer("", 404)}) as server:
         record = acquire(server.base, "1", ("Observation",), transport=transport, observation_codes=CODES)
     assert state(record, "Observation") == ("refused", "HTTP 403")
+
+
+@pytest.mark.parametrize("refusal", [400, 422])
+def test_a_category_that_a_server_does_not_know_holds_nothing_there(
+    transport: Transport, refusal: int
+) -> None:
+    def by_code(query: dict[str, str]) -> Any:
+        known = "code" in query or query.get("category") in ("laboratory", "vital-signs")
+        return bundle(observation("o1")) if known else Answer(outcome(), refusal)
+
+    with serving({"Patient/1": patient(), "Observation": by_code, "metadata": Answer("", 404)}) as server:
+        record = acquire(server.base, "1", ("Observation",), transport=transport, observation_codes=CODES)
+    assert state(record, "Observation") == ("complete", None)
+
+
+def test_categories_that_are_all_refused_leave_observations_incomplete(transport: Transport) -> None:
+    def by_code(query: dict[str, str]) -> Any:
+        return bundle(observation("o1")) if "code" in query else Answer(outcome(), 400)
+
+    with serving({"Patient/1": patient(), "Observation": by_code, "metadata": Answer("", 404)}) as server:
+        record = acquire(server.base, "1", ("Observation",), transport=transport, observation_codes=CODES)
+    assert state(record, "Observation") == ("failed", "HTTP 400")
+    assert record.state("Observation").count == 1
+
+
+def test_observations_refused_in_a_bundle_are_asked_for_by_code(transport: Transport) -> None:
+    def by_code(query: dict[str, str]) -> Any:
+        return bundle(observation("o1")) if {"code", "category"} & {*query} else outcome("error", "required")
+
+    with serving({"Patient/1": patient(), "Observation": by_code}) as server:
+        record = acquire(server.base, "1", ("Observation",), transport=transport, observation_codes=CODES)
+    assert state(record, "Observation") == ("complete", None)
+    assert record.state("Observation").count == 1
 
 
 SCOPES = [

@@ -148,15 +148,8 @@ WHOLE: dict[str, tuple[Pages, list[str]]] = {
         ],
         ["c1", "c2"],
     ),
-    "others' first, where the total covers them": (
-        lambda _: [
-            bundle(condition("x1", "2"), condition("x2", "3"), total=3),
-            bundle(condition("c1"), total=3),
-        ],
-        ["c1"],
-    ),
     "a hint on a later page": (
-        lambda _: [bundle(condition("c1")), bundle(condition("c2"), outcome("warning", "suppressed"))],
+        lambda _: [bundle(condition("c1")), bundle(condition("c2"), outcome("warning", "informational"))],
         ["c1", "c2"],
     ),
 }  # fmt: skip
@@ -175,6 +168,17 @@ def test_pages_make_one_answer(transport: Transport, name: str, way: str) -> Non
 
 # name: pages, ids got, the reason in its state.
 BROKEN: dict[str, tuple[Pages, list[str], str, str]] = {
+    "others' first, where the total covers them": (
+        lambda _: [
+            bundle(condition("x1", "2"), condition("x2", "3"), total=3),
+            bundle(condition("c1"), total=3),
+        ],
+        ["c1"], "truncated", "another patient's data",
+    ),
+    "something withheld on a later page": (
+        lambda _: [bundle(condition("c1")), bundle(condition("c2"), outcome("warning", "suppressed"))],
+        ["c1", "c2"], "truncated", "some data withheld",
+    ),
     "a total that shrinks": (
         lambda _: [bundle(condition("c1"), condition("c2"), total=4), bundle(condition("c3"), total=3)],
         THREE, "truncated", "total above the entries",
@@ -375,12 +379,13 @@ def test_modes_of_entries() -> None:
         included(condition("c3"), "outcome"),
         included(condition("c4"), "include"),
         included(MEDICATION, None),
+        included({**MEDICATION, "id": "m2"}, "match"),
         included({"resourceType": "Practitioner", "id": "p"}, "include"),
         included(outcome("information", "informational"), "outcome"),
     ]
     page = read_page({"resourceType": "Bundle", "type": "searchset", "entry": entries}, "Condition")
     assert [r["id"] for r in page.resources] == ["c1", "c2", "c3"]
-    assert [r["id"] for r in page.included] == ["c4", "m1", "p"]
+    assert [r["id"] for r in page.included] == ["c4", "m1", "m2", "p"]
     assert (page.state, page.reason) == ("complete", None)
     stray = included({"resourceType": "Practitioner", "id": "p"}, None)
     assert read_page({"resourceType": "Bundle", "entry": [stray]}, "Condition").state == "failed"

@@ -73,9 +73,12 @@ def test_a_deadline_within_another_is_the_earlier_of_both() -> None:
         Deadline(-1.0).within(10.0).remaining()
 
 
-def test_a_search_has_five_sixths_of_the_call_unless_the_site_says_otherwise() -> None:
+def test_a_search_has_five_sixths_of_what_is_left_unless_the_site_says_otherwise() -> None:
     assert 49 < Deadline(60.0).of_search(Bounds()).left() <= 50
     assert 6 < Deadline(60.0).of_search(Bounds(search_seconds=7.0)).left() <= 7
+    begun = Deadline(60.0)
+    begun._end -= 48
+    assert 9 < begun.of_search(Bounds()).left() <= 10
     late = Deadline(60.0).within(5.0)
     assert late.of_search(Bounds(search_seconds=7.0)).left() <= 5
 
