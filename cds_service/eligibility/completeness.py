@@ -57,14 +57,19 @@ def undecided(verdict: Verdict, *reasons: str) -> Verdict:
 def short_of(record: PatientRecord, read: Collection[str]) -> tuple[str, ...]:
     """Which of these types, and of the companions that they lead to, are not all that the source has."""
     own = sorted(kind for kind in read if is_short(record.state(kind).state))
-    # Companions are not asked for by themselves: until something refers to one they are not missing.
-    lost = {
-        kind for kind, acquired in record.account.items() if acquired.state in (FAILED, TRUNCATED, REFUSED)
-    }
-    companions = {kind for kind in lost if not COMPANIONS.get(kind, frozenset()).isdisjoint(read)}
-    if _PART in lost and not COMPANIONS[_WHOLE].isdisjoint(read):
-        companions.add(_PART)
+    companions = _companions(record, read, FAILED, TRUNCATED, REFUSED)
     return (*own, *sorted(companions - {*own}))
+
+
+def _companions(record: PatientRecord, read: Collection[str], *states: str) -> set[str]:
+    """The types in these states that resources of the types read lead to. They are not asked for by themselves: until
+    something refers to one they are in no such state.
+    """
+    found = {kind for kind, acquired in record.account.items() if acquired.state in states}
+    companions = {kind for kind in found if not COMPANIONS.get(kind, frozenset()).isdisjoint(read)}
+    if _PART in found and not COMPANIONS[_WHOLE].isdisjoint(read):
+        companions.add(_PART)
+    return companions
 
 
 def allowed_by_data(
@@ -82,7 +87,8 @@ def allowed_by_data(
             _for_want_of(undecided(verdict, "retrieval-failed"), short, note),
             likely=verdict.likely or likely,
         )
-    absent = tuple(sorted(kind for kind in read if record.state(kind).state == NOT_OFFERED))
+    not_offered = {kind for kind in read if record.state(kind).state == NOT_OFFERED}
+    absent = tuple(sorted(not_offered | _companions(record, read, NOT_OFFERED)))
     nothing_found = verdict.basis is not None and not verdict.evidence
     if absent and (verdict.basis == "no-evidence" or nothing_found or "missing-data" in verdict.reasons):
         note = "not available electronically here: ask the patient (" + ", ".join(absent) + ")"

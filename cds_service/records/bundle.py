@@ -14,6 +14,7 @@ named). Anything smaller is left out or marked, and told in a warning that carri
   left out and its type is truncated;
 - each server has ids of its own: a resource of another server than the record's that could be taken for one of the
   record's is known by another id (`references`);
+- a resource that was sent in part (tagged SUBSETTED) is kept, and its type is truncated;
 - an Observation about another person (`focus`) is kept and marked, so that no verdict rests on it;
 - of several versions of one `type/id` the latest is kept; where versions differ and none is later, all are
   kept and marked, so that no verdict rests on them.
@@ -83,8 +84,17 @@ def read_bundle(
         problems.append(Problem(frozenset(subjects.untold), "truncated", UNTOLD_REASON))
     if servers is not None and subjects.others:  # asked for this patient's, the server gave others'
         problems.append(Problem(frozenset(subjects.others), "truncated", "another patient's data"))
+    if in_part := frozenset(resource["resourceType"] for resource in kept if _in_part(resource)):
+        problems.append(Problem(in_part, "truncated", "resources sent in part"))
     account, default = account_of(by_type, problems)
     return PatientRecord(patient, patient_reference, by_type, account, tuple(warnings), default, originals)
+
+
+def _in_part(resource: Resource) -> bool:
+    """Whether the sender says that it left elements out (FHIR R4 §3.1.0.8: the result of `_summary` or `_elements`)."""
+    meta = resource.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    return isinstance(tags, list) and any(isinstance(t, dict) and t.get("code") == "SUBSETTED" for t in tags)
 
 
 def _references(

@@ -8,7 +8,7 @@ that can't be had raises UnobtainableError; anything else unobtainable is only r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,7 @@ from cds_service.records.wanted import Wanted
 # "not offered"; where it explains an error, the share of the time left.
 _PATIENCE_SECONDS: Final = 0.5
 _PATIENCE_SHARE: Final = 0.5
+_NOT_HERE: Final = Obtained(state=NOT_OFFERED, reason="not offered at this site")
 _NO_SERVER: Final = "not in prefetch, and no fhirServer to ask"
 
 
@@ -135,7 +136,8 @@ class Acquisition:
         if resource_type in self._unavailable:
             if given is not None and given.resources:
                 return given
-            return Obtained(state=NOT_OFFERED, reason="not offered at this site")
+            # What comes along only with what refers to it is not missed before something does.
+            return _NOT_HERE if resource_type not in UNSEARCHED else Obtained()
         if given is not None and given.state == COMPLETE and (resource_type != "Patient" or given.resources):
             return given
         if resource_type in UNSEARCHED:
@@ -181,17 +183,21 @@ class Acquisition:
         new = {
             kind: frozenset(one for one in ids if (kind, one) not in self._referred)
             for kind, ids in found.items()
-            if kind not in self._unavailable
         }
         new = {kind: ids for kind, ids in new.items() if ids}
         self._referred.update((kind, one) for kind, ids in new.items() for one in ids)
-        if not new or self._source is None:
-            return dict.fromkeys(new, Obtained(state=FAILED, reason=_NO_SERVER))
+        not_here = dict.fromkeys(new.keys() & self._unavailable, _NOT_HERE)
+        return not_here | self._by_reference({k: ids for k, ids in new.items() if k not in not_here})
+
+    def _by_reference(self, ids: Mapping[str, frozenset[str]]) -> dict[str, Obtained]:
+        """What the server gives of these ids by type."""
+        if not ids or self._source is None:
+            return dict.fromkeys(ids, Obtained(state=FAILED, reason=_NO_SERVER))
         client = self._admitted(self._source)
         if isinstance(client, Obtained):
-            return dict.fromkeys(new, client)
+            return dict.fromkeys(ids, client)
         parallel = self._source.transport.bounds.parallel
-        return complete(client, new, self._deadline, scope=self._source.scope, parallel=parallel)
+        return complete(client, ids, self._deadline, scope=self._source.scope, parallel=parallel)
 
     def _servers(self) -> tuple[str, ...]:
         return (self._source.base_url,) if self._source is not None else ()

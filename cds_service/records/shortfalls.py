@@ -100,6 +100,9 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "entry without a resource": _INVALID,
         "entry with an error response": _INVALID,
         "unreadable total": _INVALID,
+        "resources sent in part": Reason(
+            "malformed", "have {types} sent whole, not as a summary or with some elements only"
+        ),
         "the server answered with something else": _INVALID,
         "the total can't be read": _INVALID,
         "OperationOutcome": _OUTCOME,
@@ -110,7 +113,11 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "other-patient",
             "have the resources of {types} name the patient by a reference that his Patient resource answers to",
         ),
-        "total above the entries": _PARTIAL,
+        "total above the entries": Reason(
+            "pages",
+            "send as many entries of {types} as the total says, in prefetch all pages or a fhirServer to fetch them "
+            "from",
+        ),
         "more pages exist": _PARTIAL,
         "malformed prefetch": _PREFETCH,
         "wrong resource type in prefetch": _PREFETCH,

@@ -361,6 +361,19 @@ def test_included_resources_do_not_count_towards_the_total() -> None:
     assert states(bundle(part))["Observation"] == "truncated"
 
 
+@pytest.mark.parametrize("tag", [{"code": "SUBSETTED"}, {"code": "HTEST"}, "SUBSETTED", None])
+def test_what_was_sent_in_part_leaves_its_type_truncated(tag: Any) -> None:
+    sent = observation("8302-2") | {"meta": {"tag": [tag]}}
+    record = read_bundle(bundle(sent, condition()))
+    found = record.state("Observation")
+    assert [o["id"] for o in record.of_type("Observation")] == ["o"]
+    in_part = tag == {"code": "SUBSETTED"}
+    assert (found.state, found.reason) == (
+        ("truncated", "resources sent in part") if in_part else ("complete", None)
+    )
+    assert record.state("Condition").state == "complete"
+
+
 def test_a_failed_batch_entry_leaves_everything_unknown() -> None:
     found = bundle()
     found["entry"].append({"response": {"status": "500 Internal Server Error"}})

@@ -331,6 +331,36 @@ def test_types_that_the_site_does_not_offer_are_not_asked_for(transport: Transpo
     assert server.asked("Consent") == []
 
 
+@pytest.mark.parametrize("reference", [True, False])
+def test_a_companion_that_is_not_offered_is_missed_where_something_refers_to_it(
+    transport: Transport, reference: bool
+) -> None:
+    request = taking("MedicationRequest", "Medication/m1")
+    if not reference:
+        del request["medicationReference"]
+    types = ("MedicationRequest", "Medication")
+    statement = {
+        "resourceType": "CapabilityStatement",
+        "rest": [{"mode": "server", "resource": [{"type": "Patient"}, {"type": "MedicationRequest"}]}],
+    }
+    script = {
+        "Patient/1": patient(),
+        "MedicationRequest": bundle(request),
+        "Medication": Answer(outcome(), 404),
+        "Medication/m1": Answer(outcome(), 404),
+        "metadata": statement,
+    }
+    with serving(script) as server:
+        by_server = state(acquire(server.base, "1", types, transport=transport), "Medication")
+        record = acquire(server.base, "1", types, transport=transport, unavailable=("Medication",))
+        by_site = state(record, "Medication")
+    if reference:
+        assert by_server == ("not-offered", "not in the server's CapabilityStatement")
+        assert by_site == ("not-offered", "not offered at this site")
+    else:
+        assert by_server == by_site == ("complete", None)
+
+
 def test_what_comes_all_the_same_of_a_type_that_the_site_does_not_offer_is_used() -> None:
     types = ("Patient", "Condition", "Observation")
     prefetch = {"patient": patient(), "condition": bundle(condition()), "observation": bundle()}
