@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from cds_service.eligibility.catalog import LoadedTrial
 from cds_service.eligibility.needs import ATTESTATIONS, COMPANIONS
@@ -26,6 +26,8 @@ from cds_service.records.record import (
 )
 from cds_service.records.shortfalls import advice, is_short, remedy, shown_reason
 
+# These seldom lead to a companion, so that one is missed only where there are any.
+_SELDOM: Final = frozenset({"SupplyDelivery", "Consent"})
 # What a drug may be made of, and can't be told without.
 _WHOLE, _PART = "Medication", "Substance"
 _SAID: Final[Mapping[str, str]] = {
@@ -57,19 +59,32 @@ def undecided(verdict: Verdict, *reasons: str) -> Verdict:
 def short_of(record: PatientRecord, read: Collection[str]) -> tuple[str, ...]:
     """Which of these types, and of the companions that they lead to, are not all that the source has."""
     own = sorted(kind for kind in read if is_short(record.state(kind).state))
-    companions = _companions(record, read, FAILED, TRUNCATED, REFUSED)
+    # Companions are not asked for by themselves: until something refers to one they are not missing.
+    lost = {
+        kind for kind, acquired in record.account.items() if acquired.state in (FAILED, TRUNCATED, REFUSED)
+    }
+    holders = {kind for kind in read if kind not in _SELDOM or record.of_type(kind)}
+    companions = {kind for kind in lost if not COMPANIONS.get(kind, frozenset()).isdisjoint(holders)}
+    if _PART in lost and not COMPANIONS[_WHOLE].isdisjoint(holders):
+        companions.add(_PART)
     return (*own, *sorted(companions - {*own}))
 
 
-def _companions(record: PatientRecord, read: Collection[str], *states: str) -> set[str]:
-    """The types in these states that resources of the types read lead to. They are not asked for by themselves: until
-    something refers to one they are in no such state.
-    """
-    found = {kind for kind, acquired in record.account.items() if acquired.state in states}
-    companions = {kind for kind in found if not COMPANIONS.get(kind, frozenset()).isdisjoint(read)}
-    if _PART in found and not COMPANIONS[_WHOLE].isdisjoint(read):
-        companions.add(_PART)
-    return companions
+def _not_offered(record: PatientRecord, read: Collection[str]) -> tuple[str, ...]:
+    """Which of these types are not offered, and which companions that their resources refer to."""
+    absent = {kind for kind, acquired in record.account.items() if acquired.state == NOT_OFFERED}
+    named = {
+        kind
+        for kind in absent & COMPANIONS.keys()
+        for holder in COMPANIONS[kind] & frozenset(read)
+        if any(_refers(record.original(resource), kind) for resource in record.of_type(holder))
+    }
+    return tuple(sorted(absent & frozenset(read) | named))
+
+
+def _refers(resource: Mapping[str, Any], kind: str) -> bool:
+    elements = (value for value in resource.values() if isinstance(value, dict))
+    return any(f"{kind}/" in str(element.get("reference", "")) for element in elements)
 
 
 def allowed_by_data(
@@ -87,8 +102,7 @@ def allowed_by_data(
             _for_want_of(undecided(verdict, "retrieval-failed"), short, note),
             likely=verdict.likely or likely,
         )
-    not_offered = {kind for kind in read if record.state(kind).state == NOT_OFFERED}
-    absent = tuple(sorted(not_offered | _companions(record, read, NOT_OFFERED)))
+    absent = _not_offered(record, read)
     nothing_found = verdict.basis is not None and not verdict.evidence
     if absent and (verdict.basis == "no-evidence" or nothing_found or "missing-data" in verdict.reasons):
         note = "not available electronically here: ask the patient (" + ", ".join(absent) + ")"

@@ -84,7 +84,9 @@ class Acquisition:
                 asked.append(resource_type)
         # Of a patient whose gate stays shut nothing more is asked than the gate needs.
         found = self._fetched(asked, wanted.observation_codes, ask_offers=before)
-        self._got.update(found)
+        # What an incomplete prefetch brought stays, and may hold what is referred to.
+        given = self._prefetched.by_type
+        self._got |= {kind: beside(given.get(kind, Obtained()), got) for kind, got in found.items()}
         patient = self._got["Patient"]
         if not patient.resources:
             raise UnobtainableError(

@@ -217,6 +217,22 @@ def test_a_server_without_medication_resources_is_no_failure() -> None:
     assert (row["status"], row["basis"]) == ("not-met", "no-evidence")
 
 
+def test_a_drug_known_by_its_brand_alone_is_not_decided_where_no_medication_is_offered() -> None:
+    """The display is outside the lexicon (§2.8), and what it stands for is not offered (§1.2)."""
+    drug = medication_request() | {"medicationReference": {"reference": "Medication/x", "display": "Imuran"}}
+    assessment = assess(b0(drug), states={"Medication": "not-offered"})
+    row = criterion(assessment, "EX09-Immunosuppressant")
+    assert (row["status"], row["reasons"]) == ("unknown", ["not-offered"])
+    assert assessment["status"] == "eligible-pending-review"
+
+
+def test_a_lost_medication_leaves_open_only_what_reads_drugs() -> None:
+    """A supply may be of a drug, too; where there is none, nothing of it is lost."""
+    drug = medication_request() | {"medicationReference": {"reference": "Medication/x"}}
+    row = criterion(assess(b0(drug), missing=("Medication",)), "EX13b-Tracheostomy")
+    assert row["status"] == "not-met"
+
+
 DERIVED = [
     # What the verdict is computed from, the criterion, and the types that any part of it may have come from.
     ((fvc_volume(3.9), height(175), weight(70)), "IN04-Fvc", ("Observation", "DiagnosticReport")),

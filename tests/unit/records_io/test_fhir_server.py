@@ -893,6 +893,25 @@ def test_of_two_versions_the_newer_one_counts_wherever_it_came_from(transport: T
     assert record.state("Condition").state == "failed"
 
 
+def test_what_a_part_of_a_prefetch_included_is_not_asked_for(transport: Transport) -> None:
+    request = taking("MedicationRequest", "Medication/m1")
+    page = bundle(request, {"resourceType": "Medication", "id": "m1"}, total=9)
+    script = {"MedicationRequest": bundle(request), "Medication": Answer(outcome(), 403)}
+    types = frozenset({"Patient", "MedicationRequest", "Medication"})
+    with serving(script) as server:
+        acquisition = Acquisition(
+            "1",
+            deadline=Deadline(10),
+            prefetched=read_prefetch({"patient": patient(), "medicationRequest": page}, "1", types),
+            source=Source(server.base, transport, reach=LOOPBACK),
+        )
+        acquisition.gather(Wanted(types))
+        assert server.asked("Medication") == []
+    record = acquisition.record()
+    assert state(record, "Medication") == ("complete", None)
+    assert record.state("Medication").count == 1
+
+
 def test_what_a_broken_prefetch_did_bring_stays_where_the_server_fails(transport: Transport) -> None:
     prefetch = {"patient": patient(), "condition": bundle(condition("c0"), total=2), "observation": None}
     record, _ = gathered(transport, prefetch, {"Condition": Answer("", 500)})
