@@ -16,7 +16,7 @@ from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as PoolTimeout
 from urllib3.util import Timeout
 
-from cds_service.records.connections import AddressNotAllowed, read_body
+from cds_service.records.connections import AddressNotAllowed, read_body, read_refusal
 from cds_service.records.fetch_bounds import MORE_DATA, Bounds, Deadline, FetchFailure
 from cds_service.records.fetch_call import Call
 from cds_service.records.retrying import UNANSWERED, retry_after
@@ -80,6 +80,7 @@ def ask(
 
 def _read(response: requests.Response, deadline: Deadline, call: Call, bounds: Bounds) -> Answer:
     if not 200 <= response.status_code < 300:
+        read_refusal(response)
         return Answer(response.status_code, wait=retry_after(response.headers))
 
     def check(size: int) -> None:
