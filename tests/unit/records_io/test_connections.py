@@ -173,9 +173,9 @@ def test_the_certificate_must_be_the_names_though_an_address_is_connected_to(
         assert read(transport, named(server), HERE)["id"] == "1"
         assert asked_for == [NAME]
         for host in ("other.hospital.test", "127.0.0.1"):
-            with pytest.raises(FetchFailure, match="connection"):
+            with pytest.raises(FetchFailure, match="certificate"):
                 read(transport, named(server, host), reach_of(host, ("127.0.0.1/32",)))
-        with pytest.raises(FetchFailure, match="connection"):  # an authority that nobody named
+        with pytest.raises(FetchFailure, match="certificate"):  # an authority that nobody named
             read(transport_of(Names(["127.0.0.1"])), named(server), HERE)
         assert [r.headers["Authorization"] for r in server.requests] == [f"Bearer {SECRET}"]
 
@@ -405,6 +405,11 @@ def test_a_connection_that_was_closed_while_it_rested_is_not_used(
             assert read(transport, base, LOOPBACK)["id"] == "1"
             assert closed.wait(10)
             closed.clear()
+
+
+def test_what_is_no_tls_is_a_broken_connection(transport_of: Callable[..., Transport]) -> None:
+    with serving({"Patient/1": patient()}) as server, pytest.raises(FetchFailure, match="connection"):
+        read(transport_of(), server.base.replace("http:", "https:"), LOOPBACK)
 
 
 def test_one_that_breaks_as_it_is_used_is_made_again_at_once() -> None:
