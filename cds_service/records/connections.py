@@ -37,7 +37,7 @@ _CHUNK: Final = 1 << 16
 LONGEST_REST: Final = 30.0
 # What a refusal says is read, so that its connection serves the next request: so much of it, for so many seconds.
 _REFUSAL_BYTES: Final = 1 << 16
-_REFUSAL_SECONDS: Final = 0.5
+_REFUSAL_SECONDS: Final = 0.1
 
 
 class AddressNotAllowed(CdsServiceError):  # noqa: N818  (a decision, not a failure)

@@ -498,8 +498,12 @@ def test_those_that_rested_for_long_are_closed_while_other_servers_are_asked(
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
 def test_a_refusal_costs_no_connection(
-    transport_of: Callable[..., Transport], made: list[socket.socket], status: int
+    monkeypatch: pytest.MonkeyPatch,
+    transport_of: Callable[..., Transport],
+    made: list[socket.socket],
+    status: int,
 ) -> None:
+    monkeypatch.setattr(connections, "_REFUSAL_SECONDS", 10.0)
     transport = transport_of()
     with serving({"Patient/1": Answer(outcome(), status)}) as server:
         for _ in range(4):
