@@ -40,18 +40,16 @@ def without_absent(element: Element) -> Element:
     gone: list[str] = []
     reason: str | None = None
     for key, part in element.items():
-        initial = key[:1]
-        if initial == "_":
+        if key[:1] == "_":
             if key in _DATES and element.get(key[1:]) is None:
                 gone.append(key)
             elif key[:6] == "_value" and element.get(key[1:]) is None and (found := _reason(part)):
                 gone.append(key)
                 reason = found
-        elif initial == "v":
-            if key[:5] == "value" and type(part) is dict and (found := _said_absent(part)):
-                gone.append(key)
-                reason = found
-        elif initial == "e" and key in ("effectivePeriod", "effectiveTiming") and says_absent(part):
+        elif type(part) is dict and key[:5] == "value" and (found := _said_absent(part)):
+            gone.append(key)
+            reason = found
+        elif key in ("effectivePeriod", "effectiveTiming") and says_absent(part):
             gone.append(key)
     if not gone:
         return element
@@ -63,14 +61,12 @@ def without_absent(element: Element) -> Element:
 
 def without_absent_limits(reference_range: Element) -> Element:
     """A reference range without a limit of which only is said why it isn't there: its text may have one."""
-    gone = [
-        key
-        for key in ("low", "high")
-        if isinstance(part := reference_range.get(key), dict) and _said_absent(part) is not None
-    ]
-    return (
-        {key: part for key, part in reference_range.items() if key not in gone} if gone else reference_range
-    )
+    kept = {
+        key: part
+        for key, part in reference_range.items()
+        if key not in ("low", "high") or not isinstance(part, dict) or _said_absent(part) is None
+    }
+    return reference_range if len(kept) == len(reference_range) else kept
 
 
 def hides_death(patient: Mapping[str, Any]) -> bool:
