@@ -13,10 +13,12 @@ from typing import Final
 from cds_service.cli.checks import Check, State, failed, ok, warning
 from cds_service.errors import CdsServiceError
 from cds_service.records.addresses import ANYWHERE
+from cds_service.records.fetch_answer import UNTRUSTED
 from cds_service.records.fhir_transport import Deadline, FetchFailure, Transport
 from cds_service.records.json_body import read_json
 from cds_service.records.lookups import resolve
 from cds_service.records.origins import AllowedServer, parse_url, secure
+from cds_service.records.shortfalls import remedy
 
 ANSWER_SECONDS: Final = 5.0
 
@@ -87,9 +89,10 @@ def _capability_check(subject: str, words: str, server: AllowedServer, ask: Tran
     except FetchFailure as failure:
         if failure.status in (401, 403):
             return ok(subject, f"{words} answers; it shows its CapabilityStatement to nobody without a token")
-        return failed(
-            subject, f"{words}: {failure.reason}", "check that it runs and that this machine reaches it"
-        )
+        what_to_do = "check that it runs and that this machine reaches it"
+        if failure.reason == UNTRUSTED:
+            what_to_do = remedy(failure.state, failure.reason, ())
+        return failed(subject, f"{words}: {failure.reason}", what_to_do)
     except CdsServiceError:
         statement = None
     if not isinstance(statement, dict) or statement.get("resourceType") != "CapabilityStatement":

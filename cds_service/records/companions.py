@@ -54,6 +54,13 @@ _NOT_THERE: Final = frozenset({404, 410})
 _VOID: Final = "entered-in-error"
 
 
+def refer(resources: Mapping[str, Sequence[Resource]]) -> bool:
+    """Whether any of these resources refers to a companion at all: most charts' don't."""
+    return any(
+        True for kind in REFERRING for resource in resources.get(kind, ()) for _ in _references_in(resource)
+    )
+
+
 def lacking(resources: Mapping[str, Sequence[Resource]], known: References) -> dict[str, frozenset[str]]:
     """Type → ids of the companions that these resources refer to on their own server and that were not got.
 

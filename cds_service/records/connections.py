@@ -13,6 +13,7 @@ import queue
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -22,7 +23,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from cds_service.errors import CdsServiceError
 from cds_service.records.addresses import Reach
@@ -34,6 +35,9 @@ _MOST_ADDRESSES: Final = 8
 _CHUNK: Final = 1 << 16
 # Seconds; firewalls and load balancers that forget a connection do so after a minute or more.
 LONGEST_REST: Final = 30.0
+# What a refusal says is read, so that its connection serves the next request: so much of it, for so many seconds.
+_REFUSAL_BYTES: Final = 1 << 16
+_REFUSAL_SECONDS: Final = 0.1
 
 
 class AddressNotAllowed(CdsServiceError):  # noqa: N818  (a decision, not a failure)
@@ -75,15 +79,13 @@ def _connected(family: socket.AddressFamily, endpoint: tuple[Any, ...], seconds:
     return made
 
 
-def session(
-    reach: Reach, *, pool: int = 1, ca_file: Path | None = None, find: Find | None = None
-) -> requests.Session:
+def session(reach: Reach, *, pool: int = 1, ca_file: Path | None = None, find: Find | None = None) -> Session:
     """A session whose connections go to addresses within `reach` only, with a pool of its own.
 
     It follows no redirect and keeps no cookie. `pool`: the connections of a server kept for later requests. `ca_file`:
     the authorities that may sign certificates; None = the public ones. `find`: how names are looked up.
     """
-    made = _OneAnswer()
+    made = Session()
     find = find or Lookups().find
     adapter = _Adapter(_pools(lambda host, port, seconds: dial(host, port, seconds, reach, find)), pool)
     made.mount("http://", adapter)
@@ -108,11 +110,23 @@ def read_body(answer: requests.Response, most: int, check: Callable[[int], objec
     return bytes(body)
 
 
-class _OneAnswer(requests.Session):
+def read_refusal(answer: requests.Response) -> None:
+    """Reads the body of an answer that is of no use, as far as it is short and comes soon. Nothing fails."""
+    with suppress(HTTPError, OSError):
+        read_body(answer, _REFUSAL_BYTES, lambda _size: None)
+
+
+class Session(requests.Session):
     """A session to which no answer is a redirect: `requests` would read the whole body of one before returning it."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
+
+    def close_rested(self) -> None:
+        """Closes the connections that have rested for so long that no request will use them."""
+        for adapter in set(self.adapters.values()):
+            if isinstance(adapter, _Adapter):
+                adapter.close_rested()
 
 
 class _Adapter(HTTPAdapter):
@@ -121,6 +135,12 @@ class _Adapter(HTTPAdapter):
     def __init__(self, pools: dict[str, type[HTTPConnectionPool]], size: int) -> None:
         super().__init__(pool_connections=size, pool_maxsize=size)
         self.poolmanager.pool_classes_by_scheme = pools
+
+    def close_rested(self) -> None:
+        known = self.poolmanager.pools
+        for pool in map(known.get, known.keys()):
+            if isinstance(pool, _Rested):
+                pool.close_rested()
 
 
 class _Rested(HTTPConnectionPool):
@@ -142,10 +162,21 @@ class _Rested(HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         conn = super()._get_conn(timeout)
-        since = getattr(conn, "rested_since", None)
-        if since is not None and time.monotonic() - since > LONGEST_REST:
+        if _has_rested(conn):
             conn.close()
         return conn
+
+    def close_rested(self) -> None:
+        # A closed one stays in the queue, and connects anew for whoever takes it.
+        if self.pool is not None:
+            with self.pool.mutex:
+                for conn in filter(_has_rested, self.pool.queue):
+                    conn.close()
+
+
+def _has_rested(conn: Any) -> bool:
+    since = getattr(conn, "rested_since", None)
+    return since is not None and time.monotonic() - since > LONGEST_REST
 
 
 Dial = Callable[[str, int, float], socket.socket]
@@ -196,11 +227,15 @@ class _TimedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         seconds = sock.gettimeout()
+        self._timed: _TimedReader | None = None
         if seconds is not None and isinstance(self.fp, io.BufferedReader):
-            self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach(), time.monotonic() + seconds))
+            self._timed = _TimedReader(sock, self.fp.detach(), time.monotonic() + seconds)
+            self.fp = io.BufferedReader(self._timed)
 
     def begin(self) -> None:
         super().begin()
+        if self._timed is not None and not 200 <= self.status < 300:
+            self._timed.end = min(self._timed.end, time.monotonic() + _REFUSAL_SECONDS)
         # What of the headers could not be parsed is not read; urllib3 would log it, with the address asked for.
         self.msg.defects.clear()
         self.msg.set_payload("")
@@ -212,13 +247,13 @@ class _TimedReader(io.RawIOBase):
     def __init__(self, sock: socket.socket, source: Any, end: float) -> None:
         self._sock = sock
         self._source = source
-        self._end = end
+        self.end = end
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._end - time.monotonic()
+        left = self.end - time.monotonic()
         if left <= 0:
             raise TimeoutError
         self._sock.settimeout(left)

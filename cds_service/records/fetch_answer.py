@@ -7,6 +7,7 @@ is an answer of status 0. Whether the server answered is told to the call either
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,11 +17,13 @@ from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as PoolTimeout
 from urllib3.util import Timeout
 
-from cds_service.records.connections import AddressNotAllowed, read_body
+from cds_service.records.connections import AddressNotAllowed, read_body, read_refusal
 from cds_service.records.fetch_bounds import MORE_DATA, Bounds, Deadline, FetchFailure
 from cds_service.records.fetch_call import Call
 from cds_service.records.retrying import UNANSWERED, retry_after
 
+# The reason where the server's certificate is refused.
+UNTRUSTED: Final = "certificate"
 # Who has time may wait for a resolver that asks a second server after five seconds.
 _SHARE_TO_CONNECT: Final = 1 / 3
 
@@ -68,6 +71,9 @@ def ask(
         call.silent(request.kind, unreachable=isinstance(late, requests.ConnectTimeout))
         raise FetchFailure("timeout") from None
     except (requests.RequestException, HTTPError, OSError, ValueError) as broken:
+        if _untrusted(broken):
+            call.silent(request.kind)
+            raise FetchFailure(UNTRUSTED) from None
         call.silent(request.kind, unreachable=_unreachable(broken))
         deadline.remaining()
         return Answer(0)
@@ -80,6 +86,7 @@ def ask(
 
 def _read(response: requests.Response, deadline: Deadline, call: Call, bounds: Bounds) -> Answer:
     if not 200 <= response.status_code < 300:
+        read_refusal(response)
         return Answer(response.status_code, wait=retry_after(response.headers))
 
     def check(size: int) -> None:
@@ -98,5 +105,16 @@ def _read(response: requests.Response, deadline: Deadline, call: Call, bounds: B
 
 def _unreachable(broken: Exception) -> bool:
     """Whether not even a connection was made."""
-    cause = broken.args[0] if broken.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError)
+    return isinstance(_reason(broken), NewConnectionError)
+
+
+def _untrusted(broken: Exception) -> bool:
+    """Whether the server's certificate is not one to trust it by; no other attempt would find another."""
+    reason = _reason(broken)
+    return reason is not None and any(isinstance(cause, ssl.CertificateError) for cause in reason.args)
+
+
+def _reason(broken: Exception) -> Exception | None:
+    """What urllib3 says was wrong with a connection, out of the exception of `requests`."""
+    reason = getattr(broken.args[0] if broken.args else None, "reason", None)
+    return reason if isinstance(reason, Exception) else None

@@ -18,7 +18,7 @@ from cds_service.records import scopes
 from cds_service.records.addresses import ANYWHERE
 from cds_service.records.bundle import read_bundle
 from cds_service.records.capability import UNSTATED, Question, answered_with_error, listed
-from cds_service.records.companions import complete, lacking
+from cds_service.records.companions import complete, lacking, refer
 from cds_service.records.fhir_search import read_patient, search_type, side_by_side
 from cds_service.records.fhir_transport import Deadline, FetchFailure, PooledClient, Transport
 from cds_service.records.obtained import Obtained, Resource, beside, combined, with_more
@@ -180,6 +180,8 @@ class Acquisition:
         by_type: dict[str, list[Resource]] = {}
         for _, resource in self._named():
             by_type.setdefault(str(resource.get("resourceType")), []).append(resource)
+        if not refer(by_type):
+            return {}
         patient = f"Patient/{self.patient_id}"
         found = lacking(by_type, References.of(self._named(), self._servers(), patient=patient))
         new = {

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import requests
 from fhirpy import SyncFHIRClient
 from fhirpy.base.utils import encode_params
 
@@ -23,7 +22,7 @@ from cds_service.errors import InputError
 from cds_service.records.addresses import PUBLIC, Reach
 from cds_service.records.breaker import Breakers
 from cds_service.records.capability import Offers
-from cds_service.records.connections import session
+from cds_service.records.connections import LONGEST_REST, Session, session
 from cds_service.records.fetch_answer import Request, ask
 from cds_service.records.fetch_bounds import MORE_DATA, Allowance, Bounds, Deadline, FetchFailure
 from cds_service.records.fetch_call import Call, Unwatched, Watch
@@ -49,7 +48,8 @@ class _Process:
         self.breakers = Breakers(clock)
         self.offers = Offers(clock)
         self.lookups = Lookups(resolve)
-        self.sessions: dict[Reach, requests.Session] = {}
+        self.sessions: dict[Reach, Session] = {}
+        self.tidied = time.monotonic()
         self.making = threading.Lock()
 
 
@@ -134,10 +134,15 @@ class Transport:
             self._process = _Process(self._resolve, self._clock)
         return self._process
 
-    def _session(self, reach: Reach) -> requests.Session:
+    def _session(self, reach: Reach) -> Session:
         """The session of a rule. There are as many as the configuration has entries."""
         here = self._here()
         with here.making:
+            # Of servers that nobody asks any more, too: what their connections hold is wanted for others'.
+            if time.monotonic() - here.tidied > LONGEST_REST:
+                here.tidied = time.monotonic()
+                for each in here.sessions.values():
+                    each.close_rested()
             made = here.sessions.get(reach)
             if made is None:
                 made = session(reach, pool=self._pool, ca_file=self._ca_file, find=here.lookups.find)

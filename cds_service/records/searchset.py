@@ -97,7 +97,8 @@ def _read_entries(bundle: Mapping[str, Any], entries: list[Any], resource_type: 
         if kind not in (None, "OperationOutcome") and isinstance(url := entry.get("fullUrl"), str):
             full_urls[id(resource)] = url
         hint |= hinted
-        state, reason = worse((state, reason), (found, why))
+        if found is not COMPLETE:
+            state, reason = worse((state, reason), (found, why))
     if _failed_response(entries):
         state, reason = FAILED, "entry with an error response"
     if not _holds_results(bundle):
@@ -211,6 +212,8 @@ def names_other_patient(resource: Mapping[str, Any], patient_id: str) -> bool:
         return resource.get("id") != patient_id
     for element in _SUBJECT_ELEMENTS:
         subject = resource.get(element)
+        if subject is None:
+            continue
         reference = subject.get("reference") if isinstance(subject, dict) else None
         if not isinstance(reference, str):
             continue

@@ -70,6 +70,10 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "connection": Reason(
             "connection", "check that the FHIR server runs and can be reached from here", AGAIN
         ),
+        "certificate": Reason(
+            "certificate",
+            "check the certificate of the FHIR server (dates, name), and name its authority in service.ca_file",
+        ),
         "server not answering": Reason(
             "breaker",
             "check the server, which failed several calls in a row and is left alone for a while",

@@ -55,7 +55,7 @@ class Subjects:
     def keeps(self, resource: Resource, resource_type: str, holder: str | None = None) -> bool:
         """Whether the record holds this resource. `holder`: the base of another server that it stands on."""
         element = PATIENT_ELEMENTS.get(resource_type)
-        if element is None:
+        if element is None or (holder is None and self._plainly_own(resource.get(element))):
             return True
         whose = self.whose(resource, element, holder)
         if whose == OWN or (whose == UNNAMED and resource_type in PATIENT_OPTIONAL):
@@ -70,6 +70,14 @@ class Subjects:
         elif whose == OTHER:
             self.others.add(resource_type)
         return False
+
+    def _plainly_own(self, subject: Any) -> bool:
+        """Whether it names the patient as almost every resource does: by `Patient/id` and nothing that says more."""
+        return (
+            type(subject) is dict
+            and subject.get("reference") == self.reference
+            and self.reference not in self.references.names
+        )
 
     def without_others(self, resource: Resource) -> Resource:
         """The resource without contained Observations that aren't this patient's. One that names nobody is."""

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
@@ -24,6 +25,7 @@ from cds_service.screening import Screener
 from cds_service.settings import Settings, load_settings
 from cds_service.storage import Pseudonyms, Store
 from tests.support.answers import free_port
+from tests.support.certificates import authority
 from tests.support.client_keys import ec_key, jwk_of, jwk_set, rsa_key
 from tests.support.site_maps import write_site_maps
 from tests.unit.records_io.scripted_server import Answer, counted, serving
@@ -248,6 +250,16 @@ def test_nobody_there_and_no_servers_at_all_are_told(found: Found) -> None:
     assert (check["state"], "prefetch" in check["remedy"]) == ("warning", True)
     gone = f"http://127.0.0.1:{free_port()}/fhir"
     found(client(jwks_file="keys.json", fhir_servers=[gone]), failing=[subject])
+
+
+def test_a_server_of_an_authority_that_nobody_named_says_where_to_name_it(
+    found: Found, tmp_path: Path
+) -> None:
+    with serving({"metadata": R4}, tls=authority(tmp_path).server("localhost")) as server:
+        config = f'[service]\nfhir_servers = ["https://localhost:{urlsplit(server.base).port}/fhir"]'
+        (check,) = found(config, failing=["FHIR server"])["FHIR server"]
+    assert check["found"].endswith(": certificate")
+    assert "service.ca_file" in check["remedy"]
 
 
 def test_files_that_others_can_open_fail(found: Found, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cds_service.records import connections
+from cds_service.records import connections, fhir_transport
 from cds_service.records.addresses import ANYWHERE, LOOPBACK, PUBLIC, Reach, reach_of
 from cds_service.records.connections import dial
 from cds_service.records.fhir_transport import Bounds, Deadline, FetchFailure, PooledClient, Transport
@@ -28,6 +28,7 @@ from tests.unit.records_io.scripted_server import (
     elapsed,
     endless,
     named,
+    outcome,
     patient,
     raw_server,
     serving,
@@ -172,9 +173,9 @@ def test_the_certificate_must_be_the_names_though_an_address_is_connected_to(
         assert read(transport, named(server), HERE)["id"] == "1"
         assert asked_for == [NAME]
         for host in ("other.hospital.test", "127.0.0.1"):
-            with pytest.raises(FetchFailure, match="connection"):
+            with pytest.raises(FetchFailure, match="certificate"):
                 read(transport, named(server, host), reach_of(host, ("127.0.0.1/32",)))
-        with pytest.raises(FetchFailure, match="connection"):  # an authority that nobody named
+        with pytest.raises(FetchFailure, match="certificate"):  # an authority that nobody named
             read(transport_of(Names(["127.0.0.1"])), named(server), HERE)
         assert [r.headers["Authorization"] for r in server.requests] == [f"Bearer {SECRET}"]
 
@@ -406,6 +407,11 @@ def test_a_connection_that_was_closed_while_it_rested_is_not_used(
             closed.clear()
 
 
+def test_what_is_no_tls_is_a_broken_connection(transport_of: Callable[..., Transport]) -> None:
+    with serving({"Patient/1": patient()}) as server, pytest.raises(FetchFailure, match="connection"):
+        read(transport_of(), server.base.replace("http:", "https:"), LOOPBACK)
+
+
 def test_one_that_breaks_as_it_is_used_is_made_again_at_once() -> None:
     transport = Transport(bounds=Bounds(retries=1))
     broken = Answer(patient(), cut=5)
@@ -459,9 +465,9 @@ def test_headers_that_can_not_be_parsed_put_no_address_in_a_log(
     assert capfd.readouterr().err == ""
 
 
-def test_a_call_keeps_to_few_connections_and_the_next_ones_use_them_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    """The connections that are made."""
     made: list[socket.socket] = []
     connected = connections._connected
 
@@ -470,6 +476,52 @@ def test_a_call_keeps_to_few_connections_and_the_next_ones_use_them_again(
         return made[-1]
 
     monkeypatch.setattr(connections, "_connected", noting)
+    return made
+
+
+def test_those_that_rested_for_long_are_closed_while_other_servers_are_asked(
+    monkeypatch: pytest.MonkeyPatch, transport_of: Callable[..., Transport], made: list[socket.socket]
+) -> None:
+    """Each server of many would keep those of its busiest moment, and the process run out of files."""
+    with serving({"Patient/1": patient()}) as server, serving({"Patient/1": patient()}) as other:
+        transport = transport_of()
+        for reach in (LOOPBACK, ANYWHERE):
+            read(transport, server.base, reach)
+        read(transport, other.base, LOOPBACK)
+        assert [sock.fileno() == -1 for sock in made] == [False] * 3
+        monkeypatch.setattr(connections, "LONGEST_REST", -1.0)
+        monkeypatch.setattr(fhir_transport, "LONGEST_REST", -1.0)
+        read(transport, other.base, LOOPBACK)
+        assert [sock.fileno() == -1 for sock in made[:3]] == [True] * 3
+        assert read(transport, server.base, LOOPBACK)["id"] == "1"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+def test_a_refusal_costs_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+    transport_of: Callable[..., Transport],
+    made: list[socket.socket],
+    status: int,
+) -> None:
+    monkeypatch.setattr(connections, "_REFUSAL_SECONDS", 10.0)
+    transport = transport_of()
+    with serving({"Patient/1": Answer(outcome(), status)}) as server:
+        for _ in range(4):
+            with pytest.raises(FetchFailure, match=str(status)):
+                read(transport, server.base, LOOPBACK)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("piece", [b"", b"x", b"x" * 65536], ids=["stalled", "slow", "endless"])
+def test_what_a_refusal_says_is_not_waited_for(transport_of: Callable[..., Transport], piece: bytes) -> None:
+    head = b"HTTP/1.1 404 Not Found\r\nContent-Length: 900000000\r\n\r\n"
+    with raw_server(endless(head, piece, 0.05)) as base:
+        failure, took = elapsed(lambda: failing(transport_of(), base, 30.0))
+    assert failure == "HTTP 404"
+    assert took < 10
+
+
+def test_a_call_keeps_to_few_connections_and_the_next_ones_use_them_again(made: list[socket.socket]) -> None:
     transport = Transport(bounds=Bounds(parallel=3))
     with serving({"Patient/1": Answer(patient(), wait=0.02)}) as server:
         for _ in range(4):
