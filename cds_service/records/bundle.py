@@ -66,14 +66,15 @@ def read_bundle(
     patient = _choose(patients, patient_id)
     patient_reference = f"Patient/{patient['id']}"
     references = _references(entries, servers or (), patient_reference, one_server=one_server)
-    subjects = Subjects(patient, patient_reference, references, alone=len(patients) == 1)
+    others = [each for each in patients.values() if each is not patient]
+    subjects = Subjects(patient, patient_reference, references, others)
     kept: list[Resource] = []
     for entry in entries:
         holder = references.foreign_base(entry.full_url, f"{entry.type}/{entry.id}")
         if entry.type != "Patient" and subjects.keeps(entry.resource, entry.type, holder):
             kept.append(_own(entry, subjects, holder, originals))
     kept = latest_versions(kept, originals, warnings)
-    warnings += subjects.warnings(other_patients=len(patients) - 1)
+    warnings += subjects.warnings()
     resources: dict[str, list[Resource]] = {"Patient": [patient]}
     for resource in kept:
         resources.setdefault(resource["resourceType"], []).append(resource)
