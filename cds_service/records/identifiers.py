@@ -46,9 +46,8 @@ def _pair(one: tuple[str, str], other: tuple[str, str]) -> str:
 def _identifiers(element: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     listed = element.get("identifier")
     for entry in listed if isinstance(listed, list) else [listed]:
-        value = entry.get("value") if isinstance(entry, dict) else None
+        system, value = (entry.get("system"), entry.get("value")) if isinstance(entry, dict) else (None, None)
         if isinstance(value, str) and value.strip():
-            system = entry.get("system")
             yield uri_key(system) if isinstance(system, str) else "", value.strip()
 
 
