@@ -44,7 +44,8 @@ class Answers:
 def read_answers(responses: Iterable[Any], criterion_ids: frozenset[str], as_of: date) -> Answers:
     """The latest answer by `as_of` for each criterion, from this trial's attestation responses.
 
-    A response of another questionnaire, or not finished, is passed over; one dated after `as_of` or undated counts for nothing.
+    A response of another questionnaire, or one that is not finished, is passed over; one dated after `as_of` or undated
+    counts for nothing.
     """
     latest: dict[str, Answer] = {}
     warnings: set[str] = set()
