@@ -29,8 +29,8 @@ def contained(parent: Resource, patient_reference: str, used: set[str]) -> tuple
     Observations, Medications, Substances, Devices and ResearchStudies come out as `{parent}-{contained id}`, with a
     number behind it where `used`, the names of the record's resources, has that name: two parents may contain resources
     of one id. A contained Observation takes the parent's date where it has none, and its status where it has none or
-    the parent says that there is no such result. Of several by one id the first is taken, and no verdict may rest on it where
-    they differ.
+    the parent says that there is no such result. Of several by one id the first is taken, and no verdict may rest on it
+    where they differ.
     """
     taken: dict[str, Resource] = {}
     firsts: dict[str, Resource] = {}
