@@ -70,7 +70,9 @@ def read_bundle(
     subjects = Subjects(patient, patient_reference, references, others)
     kept: list[Resource] = []
     for entry in entries:
-        holder = references.foreign_base(entry.full_url, f"{entry.type}/{entry.id}")
+        holder = (
+            references.foreign_base(entry.full_url, f"{entry.type}/{entry.id}") if entry.full_url else None
+        )
         if entry.type != "Patient" and subjects.keeps(entry.resource, entry.type, holder):
             kept.append(_own(entry, subjects, holder, originals))
     kept = latest_versions(kept, originals, warnings)
@@ -172,10 +174,15 @@ def _own(
 ) -> Resource:
     """The entry's resource as the record holds it: by its name there, with its references in one form."""
     references = subjects.references
-    new = linked(subjects.without_others(entry.resource), references, holder)
+    new = entry.resource
+    if "contained" in new:
+        new = subjects.without_others(new)
+    new = linked(new, references, holder)
     if "reasonReference" in new and "contained" in new:
         new = with_contained_reasons(new)
-    known = references.name_of(entry.full_url, f"{entry.type}/{entry.id}").partition("/")[2]
+    known = entry.id
+    if entry.full_url:
+        known = references.name_of(entry.full_url, f"{entry.type}/{entry.id}").partition("/")[2]
     if new.get("id") != known:
         new = {**new, "id": known}
     if entry.type == "Observation" and "focus" in new and subjects.about_another(new):

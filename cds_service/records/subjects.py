@@ -120,6 +120,8 @@ class Subjects:
     def whose(self, resource: Resource, element: str, holder: str | None = None) -> str:
         """own, other, no person, unnamed or untold: by the element that names the patient in its type."""
         subject = resource.get(element)
+        if holder is None and type(subject) is dict and subject.get("reference") == self.reference:
+            return OWN  # as almost every one is
         if subject is None:
             subject = next(
                 (
@@ -145,7 +147,7 @@ class Subjects:
         return found
 
     def _by_reference(self, reference: str, resource: Resource, holder: str | None) -> str:
-        if (conditional := _CONDITIONAL.search(reference)) is not None:
+        if "?" in reference and (conditional := _CONDITIONAL.search(reference)) is not None:
             return self._by_query(conditional[1])
         relative = self.references.relative(reference, holder)
         if relative is None:
