@@ -15,6 +15,7 @@ from cds_service.eligibility.evidence import has_unknown_modifier, last_day
 from cds_service.eligibility.questionnaire import ANSWER_DISPLAYS, ANSWERS, QUESTIONNAIRE
 from cds_service.eligibility.trial import Criterion
 from cds_service.eligibility.verdict import MET, NOT_MET, UNKNOWN, Evidence, Verdict
+from cds_service.records.observations import UNFINISHED
 
 _AUTHORS: Final = ("Practitioner", "PractitionerRole")
 # No answer resolves an unknown for these reasons: they need the data.
@@ -43,7 +44,8 @@ class Answers:
 def read_answers(responses: Iterable[Any], criterion_ids: frozenset[str], as_of: date) -> Answers:
     """The latest answer by `as_of` for each criterion, from this trial's attestation responses.
 
-    A response of another questionnaire or status is passed over; one dated after `as_of` or undated counts for nothing.
+    A response of another questionnaire, or one that is not finished, is passed over; one dated after `as_of` or undated
+    counts for nothing.
     """
     latest: dict[str, Answer] = {}
     warnings: set[str] = set()
@@ -60,7 +62,7 @@ def read_answers(responses: Iterable[Any], criterion_ids: frozenset[str], as_of:
         for answer in _answers(response, criterion_ids, day):
             if answer.code is None:
                 warnings.add(
-                    f"An answer for {answer.criterion} is no attestation: its shape or author is another."
+                    f"An answer for {answer.criterion} is no attestation: its shape, status or author is another."
                 )
             known = latest.get(answer.criterion)
             if known is not None and answer.order == known.order and answer.code != known.code:
@@ -135,7 +137,7 @@ def _ours(response: Mapping[str, Any]) -> bool:
     return (
         isinstance(canonical, str)
         and canonical.split("|")[0] == QUESTIONNAIRE
-        and response.get("status") in ("completed", "amended")
+        and response.get("status") not in UNFINISHED
     )
 
 
@@ -143,7 +145,8 @@ def _answers(response: Mapping[str, Any], criterion_ids: frozenset[str], day: da
     meta = response.get("meta")
     updated = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
     order = (response["authored"], updated if isinstance(updated, str) else "")
-    readable = _by_professional(response) and not has_unknown_modifier(response)
+    finished = response.get("status") in ("completed", "amended")
+    readable = finished and _by_professional(response) and not has_unknown_modifier(response)
     for item in _items(response, 0):
         criterion = item.get("linkId")
         if not isinstance(criterion, str) or criterion not in criterion_ids or not item.get("answer"):

@@ -9,7 +9,10 @@ reason becomes the Observation's `dataAbsentReason`; the date goes. Elements of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
+
+from cds_service.records.elements import VALUE_KEYS
 
 Element = dict[str, Any]
 
@@ -27,7 +30,12 @@ _FLAVORS: Final = {
     "MSK": "masked",
     "NA": "not-applicable",
 }
+_NUMBERS: Final = (float, int, Decimal)
 _DATES: Final = frozenset({"_effectiveDateTime", "_effectiveInstant", "_issued"})
+_USUAL: Final = frozenset({"valueQuantity", "valueCodeableConcept", "valueString"})
+_PERIODS: Final = frozenset({"effectivePeriod", "effectiveTiming"})
+# Where anything may be said to be absent, but for the values that most have.
+_WATCHED: Final = _DATES | _PERIODS | {f"_{key}" for key in VALUE_KEYS} | (frozenset(VALUE_KEYS) - _USUAL)
 # What a value or a period may hold beside its content.
 _CONTENT: Final = frozenset(
     {"value", "low", "high", "numerator", "denominator", "start", "end", "event", "repeat", "code", "coding", "text",
@@ -37,6 +45,8 @@ _CONTENT: Final = frozenset(
 
 def without_absent(element: Element) -> Element:
     """An Observation or component without what is said to be absent; itself where nothing is."""
+    if _WATCHED.isdisjoint(element) and _is_plain(element):
+        return element
     gone: list[str] = []
     reason: str | None = None
     for key, part in element.items():
@@ -46,10 +56,10 @@ def without_absent(element: Element) -> Element:
             elif key[:6] == "_value" and element.get(key[1:]) is None and (found := _reason(part)):
                 gone.append(key)
                 reason = found
-        elif type(part) is dict and key[:5] == "value" and (found := _said_absent(part)):
+        elif key[:5] == "value" and type(part) is dict and (found := _said_absent(part)):
             gone.append(key)
             reason = found
-        elif key in ("effectivePeriod", "effectiveTiming") and says_absent(part):
+        elif key in _PERIODS and says_absent(part):
             gone.append(key)
     if not gone:
         return element
@@ -59,14 +69,36 @@ def without_absent(element: Element) -> Element:
     return kept
 
 
+def _is_plain(element: Element) -> bool:
+    """Whether the value is plainly one, as almost every one is. This is asked of each Observation."""
+    value = element.get("valueQuantity")
+    if value is not None:
+        return _is_number(value) and "valueCodeableConcept" not in element
+    value = element.get("valueCodeableConcept")
+    if value is None:
+        return True
+    codings = value.get("coding") if type(value) is dict else None
+    first = codings[0] if type(codings) is list and codings else None
+    return type(first) is dict and first.get("system") not in (_REASONS, _NULL_FLAVOR)
+
+
+def _is_number(quantity: object) -> bool:
+    return type(quantity) is dict and type(quantity.get("value")) in _NUMBERS
+
+
 def without_absent_limits(reference_range: Element) -> Element:
     """A reference range without a limit of which only is said why it isn't there: its text may have one."""
-    kept = {
-        key: part
-        for key, part in reference_range.items()
-        if key not in ("low", "high") or not isinstance(part, dict) or _said_absent(part) is None
-    }
-    return reference_range if len(kept) == len(reference_range) else kept
+    low, high = reference_range.get("low"), reference_range.get("high")
+    if (low is None or _is_number(low)) and (high is None or _is_number(high)):
+        return reference_range
+    gone = [
+        key
+        for key, limit in (("low", low), ("high", high))
+        if isinstance(limit, dict) and _said_absent(limit)
+    ]
+    return (
+        {key: part for key, part in reference_range.items() if key not in gone} if gone else reference_range
+    )
 
 
 def hides_death(patient: Mapping[str, Any]) -> bool:

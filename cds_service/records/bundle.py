@@ -67,14 +67,17 @@ def read_bundle(
     patient = _choose(patients, patient_id)
     patient_reference = f"Patient/{patient['id']}"
     references = _references(entries, servers or (), patient_reference, one_server=one_server)
-    subjects = Subjects(patient, patient_reference, references, alone=len(patients) == 1)
+    others = [each for each in patients.values() if each is not patient]
+    subjects = Subjects(patient, patient_reference, references, others)
     kept: list[Resource] = []
     for entry in entries:
-        holder = references.foreign_base(entry.full_url, f"{entry.type}/{entry.id}")
+        holder = (
+            references.foreign_base(entry.full_url, f"{entry.type}/{entry.id}") if entry.full_url else None
+        )
         if entry.type != "Patient" and subjects.keeps(entry.resource, entry.type, holder):
             kept.append(_own(entry, subjects, holder, originals))
     kept = latest_versions(kept, originals, warnings)
-    warnings += subjects.warnings(other_patients=len(patients) - 1)
+    warnings += subjects.warnings()
     resources: dict[str, list[Resource]] = {"Patient": [patient]}
     for resource in kept:
         resources.setdefault(resource["resourceType"], []).append(resource)
@@ -82,8 +85,8 @@ def read_bundle(
     problems += [Problem(frozenset({name}), "failed", "not exported") for name in missing]
     if subjects.untold:
         problems.append(Problem(frozenset(subjects.untold), "truncated", UNTOLD_REASON))
-    if servers is not None and subjects.others:  # asked for this patient's, the server gave others'
-        problems.append(Problem(frozenset(subjects.others), "truncated", "another patient's data"))
+    if servers is not None and subjects.foreign:  # asked for this patient's, the server gave others'
+        problems.append(Problem(frozenset(subjects.foreign), "truncated", "another patient's data"))
     if in_part := frozenset(resource["resourceType"] for resource in kept if _in_part(resource)):
         problems.append(Problem(in_part, "truncated", "resources sent in part"))
     account, default = account_of(by_type, problems)
@@ -183,10 +186,15 @@ def _own(
 ) -> Resource:
     """The entry's resource as the record holds it: by its name there, with its references in one form."""
     references = subjects.references
-    new = linked(subjects.without_others(entry.resource), references, holder)
+    new = entry.resource
+    if "contained" in new:
+        new = subjects.without_others(new)
+    new = linked(new, references, holder)
     if "reasonReference" in new and "contained" in new:
         new = with_contained_reasons(new)
-    known = references.name_of(entry.full_url, f"{entry.type}/{entry.id}").partition("/")[2]
+    known = entry.id
+    if entry.full_url:
+        known = references.name_of(entry.full_url, f"{entry.type}/{entry.id}").partition("/")[2]
     if new.get("id") != known:
         new = {**new, "id": known}
     if entry.type == "Observation" and "focus" in new and subjects.about_another(new):

@@ -10,39 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 
 from cds_service.records import scopes
 from cds_service.records.fhir_search import code_chunks, side_by_side
 from cds_service.records.fhir_transport import MORE_DATA, Deadline, FetchFailure, PooledClient
 from cds_service.records.obtained import Obtained
+from cds_service.records.patient_search import REFERRING
 from cds_service.records.record import COMPLETE, FAILED, REFUSED, TRUNCATED
 from cds_service.records.references import References
 from cds_service.records.searchset import read_page, worse
 
 Resource = dict[str, Any]
-
-# Who refers to whom, by which element, as far as it is followed: by normalisation (`items`, `participation`) or by the
-# trials' CQL (the study that a Consent is to).
-REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = MappingProxyType(
-    {
-        "MedicationRequest": (("medicationReference",), frozenset({"Medication"})),
-        "MedicationStatement": (("medicationReference",), frozenset({"Medication"})),
-        "MedicationAdministration": (("medicationReference",), frozenset({"Medication"})),
-        "MedicationDispense": (("medicationReference",), frozenset({"Medication"})),
-        "Medication": (("ingredient", "itemReference"), frozenset({"Medication", "Substance"})),
-        "DeviceUseStatement": (("device",), frozenset({"Device"})),
-        "DeviceRequest": (("codeReference",), frozenset({"Device"})),
-        "SupplyDelivery": (
-            ("suppliedItem", "itemReference"),
-            frozenset({"Medication", "Substance", "Device"}),
-        ),
-        "ResearchSubject": (("study",), frozenset({"ResearchStudy"})),
-        "Consent": (("provision", "data", "reference"), frozenset({"ResearchStudy"})),
-    }
-)
-
 
 _MOST_SEARCHES: Final = 20  # of one type, of up to 50 ids each
 _MOST_READS: Final = 40

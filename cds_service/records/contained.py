@@ -19,7 +19,7 @@ Resource = dict[str, Any]
 EXTRACTED: Final = frozenset({"Observation", "Medication", "Substance", "Device", "ResearchStudy"})
 # How deep contained resources are looked for in contained ones, which FHIR R4 does not allow.
 _NESTED: Final = 3
-_VOID: Final = frozenset({"entered-in-error", "cancelled", "unknown"})
+_REPORTS: Final = frozenset({"DiagnosticReport", "Observation"})
 _REPORT_STATUS: Final = {"appended": "amended", "partial": "preliminary"}
 
 
@@ -28,8 +28,9 @@ def contained(parent: Resource, patient_reference: str, used: set[str]) -> tuple
 
     Observations, Medications, Substances, Devices and ResearchStudies come out as `{parent}-{contained id}`, with a
     number behind it where `used`, the names of the record's resources, has that name: two parents may contain resources
-    of one id. A contained Observation takes the parent's date where it has none, and its status where the parent was
-    never true. Of several by one id the first is taken, and no verdict may rest on it where they differ.
+    of one id. A contained Observation takes the parent's date where it has none, and its status where it has none or
+    the parent says that there is no such result. Of several by one id the first is taken, and no verdict may rest on it
+    where they differ.
     """
     taken: dict[str, Resource] = {}
     firsts: dict[str, Resource] = {}
@@ -101,7 +102,8 @@ def _complete(outer: Resource, parent: Resource, patient_reference: str) -> None
         lent = (*DATES, "issued")
         outer.update({key: parent[key] for key in lent if key in parent and key not in outer})
     status = parent.get("status")
-    if status in _VOID or ("status" not in outer and isinstance(status, str)):
+    no_result = status == "cancelled" and parent.get("resourceType") in _REPORTS
+    if status == "entered-in-error" or no_result or (not outer.get("status") and isinstance(status, str)):
         outer["status"] = _REPORT_STATUS.get(str(status), status)
 
 

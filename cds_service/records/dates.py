@@ -38,11 +38,12 @@ def site_datetime(text: str, zone: tzinfo) -> str | None:
         if text[10] != "T":
             return None
         # A leap second is a dateTime of FHIR; it is counted with the second before it.
-        moment = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if text[16:19] == ":60" else text)
+        leap = text[16:19] == ":60"
+        moment = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if leap else text)
         given = moment.utcoffset()
         local = moment.replace(tzinfo=zone) if given is None else moment.astimezone(zone)
         offset = local.utcoffset() or timedelta(0)
-        if given == offset and text[16:19] != ":60" and _PROPER.fullmatch(text):
+        if given == offset and not leap and _PROPER.fullmatch(text):
             return text
         if offset.seconds % 60:  # local mean time, before zones: FHIR writes offsets in minutes
             local = local.astimezone(timezone(timedelta(minutes=offset // timedelta(minutes=1))))

@@ -46,9 +46,10 @@ def _linked(resource: Resource, references: References, holder: str | None, dept
     changes: Resource = {}
     for key, value in resource.items():
         if type(value) is dict:
-            changed = _element(value, references, holder)
-            if changed is not value:
-                changes[key] = changed
+            if "reference" in value or "itemReference" in value:
+                changed = _element(value, references, holder)
+                if changed is not value:
+                    changes[key] = changed
         elif type(value) is list and key in _LISTS:
             if key != "contained":
                 parts = [_element(part, references, holder) if type(part) is dict else part for part in value]

@@ -119,22 +119,9 @@ def _read(name: str, digest: Any) -> Mapping[str, Any]:
 def _systems(maps: ConceptMaps, value_sets: ValueSets) -> SystemUris:
     """Every system that the value sets and the maps' codes name, by whatever it may be written."""
     named = (system for map_id in _BY_CODE for system, _ in maps.entries(map_id) if system)
-    return SystemUris(_aliases(maps), (*value_sets.systems, *named))
-
-
-def _aliases(maps: ConceptMaps) -> dict[str, str]:
-    """From each other URI of a code system to its own; an alias of an alias leads on."""
-    given = {
-        source: targets[0].code for (_, source), targets in maps.entries("system-aliases").items() if targets
-    }
-    found = {}
-    for source in given:
-        passed, end = {source}, given[source]
-        while end in given and end not in passed:
-            passed.add(end)
-            end = given[end]
-        found[source] = end
-    return found
+    listed = maps.entries("system-aliases").items()
+    aliases = {source: targets[0].code for (_, source), targets in listed if targets}
+    return SystemUris(aliases, (*value_sets.systems, *named))
 
 
 def _unit_texts(maps: ConceptMaps) -> dict[str, str]:

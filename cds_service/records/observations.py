@@ -28,7 +28,8 @@ _INHERITED = (
     "specimen", "note", "extension", "device",
 )  # fmt: skip
 _LENDING = frozenset({"final", "amended", "corrected", "preliminary", "registered"})
-_UNFINISHED = frozenset({"in-progress", "stopped", "entered-in-error"})
+# Of a QuestionnaireResponse: no answers yet, or none that were ever given.
+UNFINISHED = frozenset({"in-progress", "stopped", "entered-in-error"})
 # The answers of questionnaires that become Observations: those of these value sets.
 QUESTIONNAIRE_SETS = frozenset({"AlsfrsRTotal", "AlsfrsRItems"})
 
@@ -116,7 +117,7 @@ def questionnaire_answers(response: Resource, value_sets: ValueSets) -> Iterator
     that is none of FHIR's passes on to the Observations: they may be the newest, and decide nothing.
     """
     status = response.get("status")
-    if status in _UNFINISHED:
+    if status in UNFINISHED:
         return
     stated = (
         {"status": "final"} if status in ("completed", "amended") else {"status": status} if status else {}

@@ -1,4 +1,4 @@
-"""How a resource type is searched for one patient in FHIR R4. Data; no errors.
+"""How a resource type is searched for one patient in FHIR R4, and what is reached by reference. Data; no errors.
 
 Source: the search parameters of FHIR 4.0.1, type by type, as the constants `SP_…` of HL7's Java model org.hl7.fhir.r4
 5.0.22 give them. Wherever a type can belong to a patient the parameter is `patient`, but for AdverseEvent, which has
@@ -8,6 +8,7 @@ Source: the search parameters of FHIR 4.0.1, type by type, as the constants `SP_
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from cds_service.records.resource_types import PATIENT_ELEMENTS
@@ -18,19 +19,31 @@ _BY_PATIENT_BESIDES: Final = frozenset(
     {"Appointment", "AppointmentResponse", "AuditEvent", "Contract", "Person", "Provenance"}
 )
 SEARCHED: Final = frozenset(PATIENT_ELEMENTS) | _BY_PATIENT_BESIDES
+# Who refers to whom, by which element, as far as it is followed: by normalisation (`items`, `participation`) or by the
+# trials' CQL (the study that a Consent is to).
+REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = MappingProxyType(
+    {
+        "MedicationRequest": (("medicationReference",), frozenset({"Medication"})),
+        "MedicationStatement": (("medicationReference",), frozenset({"Medication"})),
+        "MedicationAdministration": (("medicationReference",), frozenset({"Medication"})),
+        "MedicationDispense": (("medicationReference",), frozenset({"Medication"})),
+        "Medication": (("ingredient", "itemReference"), frozenset({"Medication", "Substance"})),
+        "DeviceUseStatement": (("device",), frozenset({"Device"})),
+        "DeviceRequest": (("codeReference",), frozenset({"Device"})),
+        "SupplyDelivery": (
+            ("suppliedItem", "itemReference"),
+            frozenset({"Medication", "Substance", "Device"}),
+        ),
+        "ResearchSubject": (("study",), frozenset({"ResearchStudy"})),
+        "Consent": (("provision", "data", "reference"), frozenset({"ResearchStudy"})),
+    }
+)
 # Without a patient of their own, or (a Device) perhaps without: what leads to them, by the type that is led to.
 COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
-    "Medication": frozenset(
-        {
-            "MedicationRequest",
-            "MedicationStatement",
-            "MedicationAdministration",
-            "MedicationDispense",
-            "SupplyDelivery",
-        }
-    ),
-    "ResearchStudy": frozenset({"ResearchSubject", "Consent"}),
-    "Device": frozenset({"DeviceUseStatement", "DeviceRequest", "SupplyDelivery"}),
+    kind: frozenset(
+        holder for holder, (_, types) in REFERRING.items() if kind in types and holder in SEARCHED
+    )
+    for kind in ("Medication", "ResearchStudy", "Device")
 }
 
 

@@ -100,9 +100,8 @@ class References:
         could be taken for one of the record's.
         """
         known = self.names.get(full_url or "", relative)
-        return (
-            known if known.startswith(f"{relative}.") else relative
-        )  # a fullUrl may stand on several entries
+        # A fullUrl may stand on several entries.
+        return known if known != relative and known.startswith(f"{relative}.") else relative
 
     def foreign_base(self, full_url: str | None, relative: str) -> str | None:
         """The base of an entry that is plainly another server's."""

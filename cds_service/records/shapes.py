@@ -46,7 +46,9 @@ _BLANKS: Final = (
 
 
 # R4 says these by a status; what still says them so (DSTU2, STU3) must not be read as its opposite.
-_NEGATIONS: Final = frozenset({"taken", "wasNotTaken", "notDone", "notPerformed", "wasNotGiven", "notGiven"})
+_MODIFIERS: Final = frozenset(
+    {"modifierExtension", "taken", "wasNotTaken", "notDone", "notPerformed", "wasNotGiven", "notGiven"}
+)
 _NO_NEGATIONS: Final = (None, False, "y", "false")
 
 
@@ -218,7 +220,8 @@ def _concept(value: Any, tidying: Tidying) -> Any:
                     if system and systems[system] != system:
                         return _mended_concept(value, tidying)
                     if code is not None and (
-                        code.strip(_BLANKS) != code or (local and (system, code) in local)
+                        (code.strip() if code.isascii() else code.strip(_BLANKS)) != code
+                        or (local and (system, code) in local)
                     ):
                         return _mended_concept(value, tidying)
             elif key != "text" or type(part) is not str or not part:
@@ -301,14 +304,11 @@ def _object(fields: Mapping[str, Walker]) -> Walker:
         for key, part in value.items():
             walker = fields.get(key)
             if walker is None:
-                if key == "modifierExtension":
-                    if part:
-                        tidying.doubtful = True
-                elif key in _NEGATIONS:
-                    if part not in _NO_NEGATIONS:
+                if key in _MODIFIERS:
+                    if part if key == "modifierExtension" else part not in _NO_NEGATIONS:
                         tidying.doubtful = True
                 elif (
-                    type(part) in (dict, list)
+                    (type(part) is dict or type(part) is list)
                     and key != "text"
                     and key != "extension"
                     and _has_modifier(part)

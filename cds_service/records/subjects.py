@@ -1,6 +1,6 @@
 """Whose resource is it? This patient's, another's, or nobody's that can be told. Pure; nothing raises.
 
-- Plainly another patient's (or a relative's): dropped and counted.
+- Plainly another patient's (or a relative's), by id or by identifiers (`identifiers`): dropped and counted.
 - About no person (a device, a place): dropped and counted.
 - Naming nobody (no reference, an identifier of a system that the Patient has none of, a contained patient without
   identifiers, a display): this patient's where the record holds one Patient, since it was given as his.
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from cds_service.records.identifiers import DIFFERENT, DOUBTFUL, SAME, compared
 from cds_service.records.references import References, last_segments
 from cds_service.records.resource_types import PATIENT_ELEMENTS, PATIENT_OPTIONAL
 
@@ -39,18 +40,18 @@ _THINGS: Final = frozenset({"Device", "Location", "Substance"})
 
 @dataclass(slots=True)
 class Subjects:
-    """Tells the patient's resources from others', and counts what is left out. `alone`: there is no other Patient.
+    """Tells the patient's resources from others', and counts what is left out. `others`: the Patients beside.
 
-    `untold`: types of which something is left out that may be the patient's; `others`: of which something is another's.
+    `untold`: types of which something is left out that may be the patient's; `foreign`: of which something is another's.
     """
 
     patient: Mapping[str, Any]
     reference: str
     references: References
-    alone: bool
+    others: Sequence[Mapping[str, Any]] = ()
     left_out: Counter[str] = field(default_factory=Counter)
     untold: set[str] = field(default_factory=set)
-    others: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
 
     def keeps(self, resource: Resource, resource_type: str, holder: str | None = None) -> bool:
         """Whether the record holds this resource. `holder`: the base of another server that it stands on."""
@@ -63,12 +64,12 @@ class Subjects:
         if whose == NO_PERSON and resource_type in PATIENT_OPTIONAL:
             return True
         self.left_out[whose] += 1
-        if whose == UNNAMED and self.alone:
+        if whose == UNNAMED and not self.others:
             return True
         if whose in (UNNAMED, UNTOLD):
             self.untold.add(resource_type)
         elif whose == OTHER:
-            self.others.add(resource_type)
+            self.foreign.add(resource_type)
         return False
 
     def _plainly_own(self, subject: Any) -> bool:
@@ -118,12 +119,12 @@ class Subjects:
                 return True
         return False
 
-    def warnings(self, *, other_patients: int) -> list[str]:
+    def warnings(self) -> list[str]:
         """Sentences about what was left out."""
         counts = self.left_out
-        done = "taken as this patient's" if self.alone else "dropped"
+        done = "dropped" if self.others else "taken as this patient's"
         told = (
-            (counts[OTHER] + other_patients, "of another patient", "dropped"),
+            (counts[OTHER] + len(self.others), "of another patient", "dropped"),
             (counts[NO_PERSON], "about no person", "dropped"),
             (counts[UNNAMED], "naming no patient", done),
             (counts[UNTOLD], "whose patient can't be told", "left out"),
@@ -133,6 +134,8 @@ class Subjects:
     def whose(self, resource: Resource, element: str, holder: str | None = None) -> str:
         """own, other, no person, unnamed or untold: by the element that names the patient in its type."""
         subject = resource.get(element)
+        if holder is None and type(subject) is dict and subject.get("reference") == self.reference:
+            return OWN  # as almost every one is
         if subject is None:
             subject = next(
                 (
@@ -147,34 +150,33 @@ class Subjects:
         return found.pop() if len(found) == 1 else UNTOLD
 
     def _one(self, subject: Any, resource: Resource, holder: str | None) -> str:
-        reference = subject.get("reference") if isinstance(subject, dict) else subject
-        if isinstance(reference, str) and reference:
-            return self._by_reference(reference, resource, holder)
-        identifier = subject.get("identifier") if isinstance(subject, dict) else None
-        return self._by_identifier({"identifier": [identifier]} if isinstance(identifier, dict) else None)
+        element = subject if isinstance(subject, dict) else {"reference": subject}
+        reference = element.get("reference")
+        if not isinstance(reference, str) or not reference:
+            return self._by_identifier(element)
+        found = self._by_reference(reference, resource, holder)
+        if found in (OTHER, UNTOLD) and self._by_identifier(element) == OWN:
+            # It leads elsewhere, or nowhere, and names this patient all the same.
+            return OWN if found == UNTOLD else UNTOLD
+        return found
 
     def _by_reference(self, reference: str, resource: Resource, holder: str | None) -> str:
-        if (conditional := _CONDITIONAL.search(reference)) is not None:
+        if "?" in reference and (conditional := _CONDITIONAL.search(reference)) is not None:
             return self._by_query(conditional[1])
         relative = self.references.relative(reference, holder)
         if relative is None:
             return self._unresolved(reference)
         if relative.startswith("#"):
             return self._by_identifier(_contained(resource, relative[1:]))
-        kind = relative.partition("/")[0]
-        if kind in _THINGS:
-            return NO_PERSON
-        if kind not in _PERSONS:
-            return UNTOLD
-        return OWN if relative == self.reference else OTHER
+        return OWN if relative == self.reference else _other(relative.partition("/")[0])
 
     def _unresolved(self, reference: str) -> str:
         """A reference that leads nowhere: to another server's person, or one that can't be told."""
         named = last_segments(reference)
         if named is None or named.partition("/")[0] not in _PERSONS:
             return UNTOLD
-        # In an entry of another server a relative reference to this very id can be meant either way.
-        return OTHER if named != self.reference or "://" in reference else UNTOLD
+        # This very id under another address can be meant either way: another server's, or this one's by another name.
+        return OTHER if named != self.reference else UNTOLD
 
     def _by_query(self, query: str) -> str:
         values = [value for name, value in parse_qsl(query) if name == "identifier"]
@@ -183,32 +185,32 @@ class Subjects:
         return UNTOLD if found == UNNAMED else found
 
     def _by_identifier(self, named: Mapping[str, Any] | None) -> str:
-        """A patient named only by identifiers: own if one is shared, other if one of the same system differs."""
+        """A patient named only by identifiers: own if they are his, other if they are another's."""
         if named is None:
             return UNNAMED
-        kind = named.get("resourceType", "Patient")
-        if kind != "Patient":
-            return OTHER if kind in _PERSONS else UNTOLD
-        mine = _identifiers(self.patient)
-        theirs = _identifiers(named)
-        if mine & theirs:
-            return OWN
-        return OTHER if {system for system, _ in mine} & {system for system, _ in theirs} else UNNAMED
+        kind = named.get("resourceType") or named.get("type")
+        if isinstance(kind, str) and (kind := kind.rpartition("/")[2]) != "Patient":
+            return _other(kind)
+        found = compared(self.patient, named)
+        theirs = any(compared(other, named) == SAME for other in self.others)
+        if found == SAME:
+            return UNTOLD if theirs else OWN
+        if theirs or found == DIFFERENT:
+            return OTHER
+        return UNTOLD if found == DOUBTFUL else UNNAMED
+
+
+def _other(kind: str) -> str:
+    """Whose a resource is whose subject, of this type, is not the patient."""
+    if kind in _THINGS:
+        return NO_PERSON
+    return OTHER if kind in _PERSONS else UNTOLD
 
 
 def _token(value: str) -> dict[str, str]:
     """An identifier of a search by token, `system|value`."""
     system, bar, code = value.partition("|")
     return {"system": system, "value": code} if bar else {"value": value}
-
-
-def _identifiers(patient: Mapping[str, Any]) -> set[tuple[str, str]]:
-    listed = patient.get("identifier")
-    return {
-        (system if isinstance(system := entry.get("system"), str) else "", value)
-        for entry in (listed if isinstance(listed, list) else ())
-        if isinstance(entry, dict) and isinstance(value := entry.get("value"), str)
-    }
 
 
 def _contained(resource: Resource, contained_id: str) -> Mapping[str, Any] | None:

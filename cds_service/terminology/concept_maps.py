@@ -11,19 +11,23 @@ Translating never fails.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from cds_service.errors import AuthoringError
 from cds_service.terminology.map_files import Entry, MapFile, Target, read_map
-from cds_service.terminology.map_rules import RULES, source_key
+from cds_service.terminology.map_rules import READ, RULES, source_key
+from cds_service.terminology.system_uris import uri_key
 
 __all__ = ["ConceptMaps", "SiteMaps", "Target", "load_concept_maps", "read_site_maps"]
+
+_ALIASES: Final = "system-aliases"
 
 
 class ConceptMaps:
@@ -77,20 +81,24 @@ def read_site_maps(folder: Path) -> SiteMaps:
         try:
             content = path.read_bytes()
             resource = orjson.loads(content)
+            json.loads(content, object_pairs_hook=_each_once)
         except OSError as error:
             mistakes.append(f"{path}: can't be read ({error.strerror})")
             continue
-        except orjson.JSONDecodeError as error:
+        except ValueError as error:
             mistakes.append(f"{path}: not JSON ({error})")
             continue
         digest.update(content)
         read = read_map(str(path), resource)
         if read.id and (why := RULES[read.id].refused):
             read.mistake("", f"of the map {read.id}: {why}")
+        if read.id and not read.entries and not read.mistakes:
+            read.mistake("group", "is missing: the map holds no code")
         mistakes += read.mistakes
         found.append(read)
         resources.append((str(path), resource))
     mistakes += _said_twice(found)
+    mistakes += _misled(found)
     return SiteMaps(resources, found, mistakes, digest.hexdigest())
 
 
@@ -104,15 +112,43 @@ def _said_twice(read: Sequence[MapFile]) -> Iterable[str]:
                 yield f"{file.name}: {entry.place}: {name} maps it at {first.place}, too: keep one of both"
 
 
+def _each_once(members: Sequence[tuple[str, Any]]) -> None:
+    """Refuses an object of which only the last of two members would be read."""
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise ValueError(f"an object names `{name}` twice: keep one of both")
+        seen.add(name)
+
+
+def _misled(read: Sequence[MapFile]) -> Iterable[str]:
+    """Aliases that would take a system's codes away, or give them to a system that nothing here reads."""
+    aliases = [(file.name, entry) for file in read if file.id == _ALIASES for entry in file.entries]
+    known = {uri_key(system) for system in READ}
+    every = [*read, *_built_in()] if aliases else []
+    named = {
+        uri_key(entry.code if file.id == _ALIASES else entry.system)
+        for file in every
+        for entry in file.entries
+    }
+    for name, entry in aliases:
+        for target in entry.targets:
+            key = uri_key(target.code)
+            if uri_key(entry.code) in known and key != uri_key(entry.code):
+                yield f"{name}: {entry.place}: is itself a system that records are read by: it can't stand for another"
+            elif key not in known | named:
+                yield (
+                    f"{name}: {entry.place}: {target.code} is no system that this service or another map reads: "
+                    f"name one of {', '.join(sorted(READ))}, or one that a map leads from"
+                )
+
+
 def load_concept_maps(*, extra_dir: Path | None = None) -> ConceptMaps:
     """The built-in concept maps, then a site's own files (`*.json`), which extend or override them by id.
 
     Raises AuthoringError naming the file and the place of the first mistake in a site's files.
     """
-    folder = files("fhir_mappings").joinpath("concept_maps")
-    found = sorted(
-        (entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.name.endswith(".json")
-    )
+    found = _built_in_files()
     resources = [(name, orjson.loads(content)) for name, content in found]
     digest = hashlib.sha256(b"".join(content for _, content in found))
     own = None if extra_dir is None else read_site_maps(extra_dir)
@@ -121,6 +157,17 @@ def load_concept_maps(*, extra_dir: Path | None = None) -> ConceptMaps:
     _refuse(own.mistakes)
     digest.update(own.sha256.encode())
     return ConceptMaps([*resources, *own.resources], sha256=digest.hexdigest(), site_sha256=own.sha256)
+
+
+def _built_in_files() -> list[tuple[str, bytes]]:
+    folder = files("fhir_mappings").joinpath("concept_maps")
+    return sorted(
+        (entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.name.endswith(".json")
+    )
+
+
+def _built_in() -> list[MapFile]:
+    return [read_map(name, orjson.loads(content)) for name, content in _built_in_files()]
 
 
 def _refuse(mistakes: Sequence[str]) -> None:

@@ -68,6 +68,8 @@ def read_map(name: str, resource: Any) -> MapFile:
         found.mistake("", f"the id is {given}: it must be one of {', '.join(RULES)}")
         return found
     found.id = map_id
+    if resource.get("status") == "retired":
+        found.mistake("status", "is retired: such a map is not to be used")
     groups = resource.get("group", [])
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         found.mistake("group", "must be a list of objects")
@@ -111,9 +113,9 @@ def _read_element(found: MapFile, element: Any, source: str, target: str, place:
     place = f"{place} ({code})"
     if code != code.strip():
         found.mistake(place, "`code` begins or ends with a blank: no resource's code does once it is read")
-    listed = element.get("target", [])
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        found.mistake(f"{place}.target", "must be a list of objects")
+    listed = element.get("target")
+    if not isinstance(listed, list) or not listed or not all(isinstance(each, dict) for each in listed):
+        found.mistake(f"{place}.target", "must be a list of objects, one at least: it may have `unmatched`")
         return
     targets = []
     for number, each in enumerate(listed):
@@ -127,6 +129,8 @@ def _read_element(found: MapFile, element: Any, source: str, target: str, place:
         elif followed:
             display = each.get("display")
             targets.append(Target(target, leads, display if isinstance(display, str) else None))
+    if len(targets) > 1 and not RULES[found.id].several:
+        found.mistake(f"{place}.target", "leads to several codes: keep the one that is meant")
     found.entries.append(Entry(source, code, tuple(targets), place))
 
 

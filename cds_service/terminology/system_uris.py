@@ -24,12 +24,23 @@ class SystemUris:
     """Leads from what is written as a code system to its canonical URI; immutable."""
 
     def __init__(self, aliases: Mapping[str, str], canonical: Iterable[str]) -> None:
-        self._by_key = {_key(uri): uri for uri in (*canonical, *aliases.values())}
-        self._by_key.update((_key(alias), uri) for alias, uri in aliases.items())
+        """`aliases`: from another URI to the system's own, or to a further alias. Of `canonical` URIs that are one, the
+        first counts: no other way to write it may take its place.
+        """
+        self._by_key: dict[str, str] = {}
+        for uri in (*canonical, *aliases.values()):
+            self._by_key.setdefault(uri_key(uri), uri)
+        leads = {uri_key(alias): uri for alias, uri in aliases.items()}
+        for key, end in leads.items():
+            passed, uri = {key}, end
+            while (further := uri_key(uri)) in leads and further not in passed:
+                passed.add(further)
+                uri = leads[further]
+            self._by_key[key] = self._by_key[uri_key(uri)]
 
     def canonical(self, written: str) -> str:
         """The canonical URI of a system; of one that isn't known the text itself."""
-        key = _key(written)
+        key = uri_key(written)
         found = self._by_key.get(key)
         if found is not None:
             return found
@@ -40,7 +51,7 @@ class SystemUris:
         return written
 
 
-def _key(written: str) -> str:
+def uri_key(written: str) -> str:
     """What stays of a URI when everything is taken off that tells no systems apart."""
     key = written.strip().partition("|")[0].casefold()
     for prefix in ("http://", "https://", "urn:oid:", "oid:"):

@@ -273,7 +273,8 @@ def about(subject: Json | None, fact: Resource) -> Resource:
     [
         ({"reference": "Patient/p1"}, ("met", "explicit", ())),
         ({"reference": "Patient/someone"}, ("not-met", "no-evidence", ())),
-        ({"reference": f"{FAR}/Patient/p1"}, ("not-met", "no-evidence", ())),
+        ({"reference": f"{FAR}/Patient/p1"}, ("unknown", None, ("retrieval-failed",))),
+        ({"reference": f"{FAR}/Patient/someone"}, ("not-met", "no-evidence", ())),
         ({"reference": "urn:uuid:00000000-0000-0000-0000-000000000000"}, ("unknown", None, ("retrieval-failed",))),
         ({"reference": "Group/family"}, ("unknown", None, ("retrieval-failed",))),
         ({"reference": "Patient?identifier=urn:else|1"}, ("unknown", None, ("retrieval-failed",))),

@@ -127,6 +127,9 @@ def test_the_later_update_wins_on_the_same_instant() -> None:
         response("perhaps"),
         response("yes", author={"reference": "Patient/1"}),
         response("yes", author=None),
+        response("yes", status="Completed"),
+        response("yes", status="final"),
+        response("yes", status=None),
     ],
 )
 def test_an_answer_of_another_shape_or_author_is_no_attestation(bad: dict[str, Any]) -> None:
@@ -141,6 +144,8 @@ def test_an_answer_of_another_shape_or_author_is_no_attestation(bad: dict[str, A
     [
         response("yes", questionnaire="https://example.org/Questionnaire/other"),
         response("yes", status="in-progress"),
+        response("yes", status="stopped"),
+        response("yes", status="entered-in-error"),
         {"resourceType": "QuestionnaireResponse", "item": "nonsense"},
         response("yes", item=[{"linkId": "EX01", "answer": [{"valueBoolean": True}]}]),
         response("yes", item=[None, 3, {"linkId": 4}]),

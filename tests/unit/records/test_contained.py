@@ -141,6 +141,31 @@ def test_inside_a_contained_resource_the_mark_alone_is_what_holds_it() -> None:
     assert found["derivedFrom"] == [{"reference": "DiagnosticReport/r"}]
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "own", "taken"),
+    [
+        ("DiagnosticReport", "final", "preliminary", "preliminary"),
+        ("DiagnosticReport", "appended", None, "amended"),
+        ("DiagnosticReport", "entered-in-error", "final", "entered-in-error"),
+        ("DiagnosticReport", "cancelled", "final", "cancelled"),
+        ("DiagnosticReport", "unknown", "final", "final"),
+        ("DiagnosticReport", "unknown", None, "unknown"),
+        ("MedicationRequest", "cancelled", "final", "final"),
+        ("MedicationRequest", "unknown", "final", "final"),
+        ("MedicationRequest", "entered-in-error", "final", "entered-in-error"),
+    ],
+)
+def test_a_contained_result_is_as_true_as_what_holds_it(
+    kind: str, status: str, own: str | None, taken: str
+) -> None:
+    """An order that was cancelled does not undo the result that was its reason."""
+    inner = observation("1742-6", id="alt", subject=None, status=own)
+    (found,) = normalised(
+        {"resourceType": kind, "id": "r", "status": status, "subject": SUBJECT, "contained": [inner]}
+    ).of_type("Observation")
+    assert found["status"] == taken
+
+
 def test_contained_people_and_diagnoses_are_no_resources_of_the_record() -> None:
     held = [
         {"resourceType": "Practitioner", "id": "a"},

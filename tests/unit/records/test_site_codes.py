@@ -87,3 +87,13 @@ def test_an_alias_of_an_alias_leads_on(tmp_path: Path) -> None:
 
 def test_blanks_around_a_code_do_not_hide_it(tmp_path: Path) -> None:
     assert added(mappings(tmp_path, "urn:lab"), system="urn:lab", code=" TGP ") == ALT
+
+
+@pytest.mark.parametrize(
+    "spelled", ["https://loinc.org", "http://www.loinc.org/", "HTTP://LOINC.ORG", LOINC_OID]
+)
+def test_however_a_site_spells_a_known_system_its_uri_stays(tmp_path: Path, spelled: str) -> None:
+    """As a source or as what an alias leads to: else no code of that system would be found any more."""
+    known = mappings(tmp_path, spelled, urn_old=spelled)
+    assert {known.systems.canonical(each) for each in ("urn:old", spelled, systems.LOINC)} == {systems.LOINC}
+    assert added(known, system=systems.LOINC, code="TGP") == ALT

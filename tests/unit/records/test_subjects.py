@@ -13,7 +13,19 @@ from .helpers import MAN, Json, bundle, observation, tags
 
 UUID = "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
 EHR = "https://ehr.example/fhir"
-PATIENT = {**MAN, "identifier": [{"system": "urn:mrn", "value": "1"}, {"system": "urn:cpf", "value": "9"}]}
+PROFILE = "http://rnds.example/StructureDefinition/BRIndividuo-1.0"
+CPF, OTHER_CPF, CNS, OTHER_CNS = "52998224725", "11144477735", "700000000000005", "800000000000001"
+PATIENT = {
+    **MAN,
+    "identifier": [
+        {"system": "urn:mrn", "value": "1"},
+        {"system": "urn:mrn", "value": "A-77"},
+        {"system": "urn:cpf", "value": "9"},
+        {"system": "https://saude.example/sid/cpf", "value": CPF},
+        {"system": PROFILE, "value": CNS},
+        {"value": "x"},
+    ],
+}
 CONTAINED = [
     {"resourceType": "Patient", "id": "me", "identifier": [{"system": "urn:mrn", "value": "1"}]},
     {"resourceType": "Patient", "id": "other", "identifier": [{"system": "urn:mrn", "value": "2"}]},
@@ -38,7 +50,7 @@ SUBJECTS: list[tuple[Any, str]] = [
     ({"reference": "Patient/p2"}, "other"),
     ({"reference": f"{EHR}/Patient/q"}, "other"),
     ({"reference": "https://other.example/Patient/q"}, "other"),
-    ({"reference": "https://other.example/Patient/p"}, "other"),
+    ({"reference": "https://other.example/Patient/p"}, "untold"),
     ({"reference": "RelatedPerson/p"}, "other"),
     ({"reference": "Practitioner/p"}, "other"),
     ({"reference": "Device/d"}, "nobody"),
@@ -65,6 +77,25 @@ SUBJECTS: list[tuple[Any, str]] = [
     ({"identifier": {"system": "urn:mrn", "value": "2"}}, "other"),
     ({"identifier": {"system": "urn:else", "value": "2"}}, "unnamed"),
     ({"identifier": {"value": "2"}}, "unnamed"),
+    ({"identifier": {"value": "x"}}, "own"),
+    ({"identifier": {"system": " URN:mrn", "value": "1 "}}, "own"),
+    ({"identifier": {"system": "urn:mrn", "value": "a77"}}, "untold"),
+    ({"identifier": {"system": "urn:mrn", "value": "01"}}, "untold"),
+    ({"identifier": {"system": "http://saude.example/sid/cpf/", "value": "529.982.247-25"}}, "own"),
+    ({"identifier": {"system": "urn:else", "value": CPF}}, "own"),
+    ({"identifier": {"value": CNS}}, "own"),
+    ({"identifier": {"system": "https://saude.example/sid/cpf", "value": OTHER_CPF}}, "other"),
+    ({"identifier": {"system": "https://saude.example/sid/cpf", "value": "52998224726"}}, "other"),
+    ({"identifier": {"system": PROFILE, "value": OTHER_CPF}}, "untold"),
+    ({"identifier": {"system": PROFILE, "value": OTHER_CNS}}, "untold"),
+    ({"identifier": {"system": "urn:else", "value": OTHER_CPF}}, "unnamed"),
+    ({"type": "Patient", "identifier": {"system": "urn:mrn", "value": "1"}}, "own"),
+    ({"type": "Group", "identifier": {"system": "urn:mrn", "value": "1"}}, "untold"),
+    ({"type": "Device", "identifier": {"system": "urn:mrn", "value": "1"}}, "nobody"),
+    ({"reference": f"urn:uuid:{UUID}", "identifier": {"system": "urn:mrn", "value": "1"}}, "own"),
+    ({"reference": f"urn:uuid:{UUID}", "identifier": {"system": "urn:mrn", "value": "2"}}, "untold"),
+    ({"reference": "Patient/q", "identifier": {"system": "urn:mrn", "value": "1"}}, "untold"),
+    ({"reference": "Patient/q", "identifier": {"system": "urn:mrn", "value": "2"}}, "other"),
     ({"display": "somebody"}, "unnamed"),
     ({"reference": 5}, "unnamed"),
     ({"reference": ""}, "unnamed"),
@@ -114,6 +145,41 @@ def test_what_one_server_gave_for_the_patient_may_call_its_server_otherwise(subj
     absolute = isinstance(subject, dict) and str(subject.get("reference")).startswith("http")
     if expected == "own" and absolute and "?" not in subject["reference"]:
         assert record.of_type("Observation")[0]["subject"] == {"reference": "Patient/p"}
+
+
+@pytest.mark.parametrize(
+    ("identifier", "kept", "state"),
+    [
+        ({"system": PROFILE, "value": CNS}, True, "complete"),
+        ({"system": PROFILE, "value": CPF}, True, "complete"),
+        ({"system": PROFILE, "value": OTHER_CNS}, False, "complete"),
+        ({"system": "urn:mrn", "value": "2"}, False, "complete"),
+        ({"system": "urn:shared", "value": "1"}, False, "truncated"),
+        ({"system": PROFILE, "value": "200000000000003"}, False, "truncated"),
+        ({"system": "urn:else", "value": "1"}, False, "truncated"),
+    ],
+)
+def test_of_several_patients_identifiers_tell_whose_it_is(identifier: Json, kept: bool, state: str) -> None:
+    """As the RNDS writes it: the Patient's numbers under their naming systems, a subject's under a profile's URI."""
+    shared = {"system": "urn:shared", "value": "1"}
+    mine = {
+        **MAN,
+        "identifier": [
+            {"system": "urn:cns", "value": CNS},
+            {"system": "urn:cpf", "value": CPF},
+            {"system": "urn:mrn", "value": "1"},
+            shared,
+        ],
+    }
+    sister = {
+        "resourceType": "Patient",
+        "id": "q",
+        "identifier": [{"system": "urn:cns", "value": OTHER_CNS}, shared],
+    }
+    two = bundle(observation("1742-6", subject={"identifier": identifier}), sister, patient=mine)
+    record = read_bundle(two, patient_id="p")
+    assert bool(record.of_type("Observation")) is kept
+    assert record.state("Observation").state == state
 
 
 def test_who_names_nobody_among_several_patients_leaves_the_type_incomplete() -> None:

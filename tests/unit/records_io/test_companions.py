@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from cds_service.records.addresses import LOOPBACK
-from cds_service.records.companions import REFERRING, complete, lacking
+from cds_service.records.companions import complete, lacking
 from cds_service.records.fhir_transport import Bounds, Deadline, Transport
 from cds_service.records.obtained import Obtained
-from cds_service.records.patient_search import COMPANIONS
 from cds_service.records.references import References
 from cds_service.records.source import Source
 from tests.unit.records_io.scripted_server import (
@@ -134,16 +133,6 @@ def test_junk_refers_to_nothing(junk: Any) -> None:
     assert found(request(junk)) == {}
     assert found({"resourceType": "Medication", "id": "m", "ingredient": junk}) == {}
     assert found(request(None, contained=junk)) == {}
-
-
-def test_whatever_leads_to_a_companion_is_known_to_need_it() -> None:
-    """What a companion's absence makes unknown is decided by the table of searches (`patient_search`)."""
-    leading: dict[str, set[str]] = {}
-    for holder, (_, kinds) in REFERRING.items():
-        for kind in kinds - {"Substance"}:  # counted with the Medication that it is in
-            leading.setdefault(kind, set()).add(holder)
-    leading["Medication"].discard("Medication")
-    assert leading == COMPANIONS
 
 
 # --- what comes -------------------------------------------------------------------------------------------------------

@@ -168,6 +168,51 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         ),
         "group[0].element[1] (sem-reacao): stands at group[0].element[0] (Sem reação), too: keep one of both",
     ),
+    "targets that are missing": (
+        lab_map({"code": "TGP", "targets": []}), "(TGP).target: must be a list of objects, one at least: it may have",
+    ),
+    "no group": ({**concept_map(), "group": None, "groups": []}, "group: must be a list of objects"),
+    "an empty group": (concept_map(group=[]), "group: is missing: the map holds no code"),
+    "a retired map": (concept_map(status="retired"), "status: is retired: such a map is not to be used"),
+    "a name twice": (
+        json.dumps(concept_map()).replace('"code"', '"code": "1920-8", "code"'), "an object names `code` twice: keep one",
+    ),
+    "a code twice, its OID once with and once without a prefix": (
+        concept_map(
+            group=[
+                {"source": "urn:oid:1.2.3", "target": systems.LOINC, "element": [element()]},
+                {"source": "1.2.3", "target": systems.LOINC, "element": [element(code="1920-8")]},
+            ],
+        ),
+        "group[1].element[0] (TGP): stands at group[0].element[0] (TGP), too: keep one of both",
+    ),
+    "two results of one code": (
+        concept_map(
+            id="qualitative-result",
+            group=[
+                {"source": "urn:site", "target": systems.QUALITATIVE_RESULT, "element": [
+                    {"code": "R", "target": [{"code": "negative", "equivalence": "equivalent"},
+                                             {"code": "positive", "equivalence": "equivalent"}]}]},
+            ],
+        ),
+        "group[0].element[0] (R).target: leads to several codes: keep the one that is meant",
+    ),
+    **{
+        f"no code of {system}": (lab_map(element(code=code), target=system), f"[0]: {code} is no code of this system")
+        for system, code in (
+            (systems.ATC, "L04AX01 "), (systems.RXNORM, "azathioprine"), (systems.ICD10, "G12,2"),
+            (systems.ICD10CM, "335.20"), (systems.ICD9CM, "G12.21"), (systems.ICD10PCS, "XW0"), (systems.CVX, "HepB"),
+            (systems.HCPCS, "5A09357"),
+        )
+    },
+    "a system that is to stand for another": (
+        other_map("system-aliases", systems.SYSTEM_ALIAS, systems.CODE_SYSTEM, "https://loinc.org/", "urn:oid:1.2.3"),
+        "(https://loinc.org/): is itself a system that records are read by: it can't stand for another",
+    ),
+    "a system that nothing reads": (
+        other_map("system-aliases", systems.SYSTEM_ALIAS, systems.CODE_SYSTEM, "urn:oid:1.2.3", "http://lonic.org"),
+        "(urn:oid:1.2.3): http://lonic.org is no system that this service or another map reads: name one of http://hl7",
+    ),
     "an unknown result": (
         other_map("qualitative-result", "urn:site", systems.QUALITATIVE_RESULT, "R", "reactive"),
         "(R).target[0]: reactive is none of positive, weak-positive, negative, indeterminate",
@@ -197,6 +242,31 @@ def test_a_mistake_is_told_with_file_and_place(tmp_path: Path, case: str) -> Non
         load_concept_maps(extra_dir=tmp_path)
     assert str(raised.value).startswith(f"{tmp_path / 'bad.json'}: ")
     assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        (systems.ATC, "L04AX01"), (systems.ATC, "l04ax"), (systems.RXNORM, "1256"), (systems.ICD10, "G12.2"),
+        (systems.ICD10, "G122"), (systems.ICD10CM, "S72.001A"), (systems.ICD9CM, "335.20"), (systems.ICD9CM, "V08"),
+        (systems.ICD10PCS, "5A09357"), (systems.CVX, "08"), (systems.HCPCS, "E0470"), (systems.SNOMED, "86044005"),
+    ],
+)  # fmt: skip
+def test_a_site_s_codes_lead_to_codes_of_each_system(tmp_path: Path, system: str, code: str) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(lab_map(element(code=code), target=system)), encoding="utf-8")
+    assert load_concept_maps(extra_dir=tmp_path).translate("local-lab-to-loinc", "urn:site", "TGP")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://loinc.org", "https://www.loinc.org/", "urn:oid:2.16.840.1.113883.6.1", "urn:site", "urn:other"],
+)
+def test_an_alias_may_lead_to_what_any_map_leads_from(tmp_path: Path, target: str) -> None:
+    aliases = other_map("system-aliases", systems.SYSTEM_ALIAS, systems.CODE_SYSTEM, "urn:oid:1.2.3", target)
+    aliases["group"][0]["element"].append(element("urn:other", code="urn:site"))
+    (tmp_path / "aliases.json").write_text(json.dumps(aliases), encoding="utf-8")
+    (tmp_path / "lab.json").write_text(json.dumps(concept_map()), encoding="utf-8")
+    assert read_site_maps(tmp_path).mistakes == []
 
 
 def test_all_mistakes_of_all_files_are_listed(tmp_path: Path) -> None:
