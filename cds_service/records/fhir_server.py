@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from cds_service.errors import UnobtainableError
@@ -286,15 +285,14 @@ def acquire(
     transport: Transport | None = None,
     by_code: bool = False,
     unavailable: Collection[str] = (),
-    ca_file: Path | None = None,
 ) -> PatientRecord:
     """One patient's record from a FHIR server, within `seconds`. Raises UnobtainableError without the
     Patient.
 
     `patient_id` is a bare id; `by_code`: see Source. A transport of its own is made and closed when
-    none is given, `ca_file`: as for Transport. Whoever calls has chosen the server: it may have any address.
+    none is given. Whoever calls has chosen the server: it may have any address.
     """
-    own = transport or Transport(ca_file=ca_file)
+    own = transport or Transport()
     try:
         source = Source(base_url.rstrip("/"), own, token, by_code=by_code, reach=ANYWHERE)
         acquisition = Acquisition(
