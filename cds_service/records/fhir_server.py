@@ -36,6 +36,7 @@ from cds_service.records.record import (
 from cds_service.records.references import References
 from cds_service.records.searchset import Page, worse
 from cds_service.records.source import Source
+from cds_service.records.subjects import counted
 from cds_service.records.wanted import Wanted
 
 # How long a CapabilityStatement is waited for once all searches are done, where it only tells "none" from
@@ -269,7 +270,7 @@ class Acquisition:
     def _warnings(self) -> list[str]:
         warnings = []
         if dropped := sum(got.dropped for got in self._got.values()):
-            warnings.append(f"{dropped} resources of another patient were dropped.")
+            warnings.append(f"{counted(dropped, 'of another patient')} dropped")
         if hints := sorted(kind for kind, got in self._got.items() if got.hint):
             warnings.append(f"The server says that some data may be withheld: {', '.join(hints)}.")
         return warnings
