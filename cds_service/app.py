@@ -202,12 +202,17 @@ def join(
     )
 
 
+def fetch_bounds(settings: Settings) -> Bounds:
+    """What one call, or one `assess`, may read from a FHIR server."""
+    limits = settings.limits
+    return Bounds(resources=limits.fetched_resources, search_seconds=limits.search_seconds)
+
+
 def _transport(settings: Settings, watch: FetchWatch) -> Transport:
     """How FHIR servers are asked; each request that can be under way finds room in the pool of connections."""
-    limits = settings.limits
-    bounds = Bounds(resources=limits.fetched_resources, search_seconds=limits.search_seconds)
+    bounds = fetch_bounds(settings)
     return Transport(
-        pool=limits.concurrency * bounds.parallel,
+        pool=settings.limits.concurrency * bounds.parallel,
         bounds=bounds,
         ca_file=settings.service.ca_file,
         watch=watch,

@@ -8,21 +8,23 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import orjson
 import typer
 
-from cds_service.app import load_screener, today
+from cds_service.app import fetch_bounds, load_screener, today
 from cds_service.cli import ends
 from cds_service.eligibility.assessment import Assessment
 from cds_service.eligibility.explaining import chosen_criteria
 from cds_service.errors import InputError
 from cds_service.records.bundle import read_bundle
 from cds_service.records.fhir_server import acquire
+from cds_service.records.fhir_transport import Transport
 from cds_service.records.json_body import read_json
 from cds_service.records.origins import parse_url
 from cds_service.records.record import PatientRecord
@@ -33,7 +35,6 @@ from cds_service.rendering.text import render_text
 from cds_service.screening import Screener
 from cds_service.settings import Settings, load_settings, values
 
-SERVER_SECONDS: Final = 60.0
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
@@ -173,16 +174,19 @@ def _from_server(
         base = str(parse_url(fhir_server))
     except ValueError as error:
         raise InputError(f"--fhir-server: {error}.") from None
-    return acquire(
-        base,
-        patient_id,
-        screener.wanted(trials),
-        token=read_token(token_file, "--token-file") if token_file else None,
-        ca_file=settings.service.ca_file,
-        seconds=SERVER_SECONDS,
-        by_code=settings.service.observations == "codes",
-        unavailable=settings.service.unavailable,
-    )
+    token = read_token(token_file, "--token-file") if token_file else None
+    transport = Transport(bounds=fetch_bounds(settings), ca_file=settings.service.ca_file)
+    with closing(transport):
+        return acquire(
+            base,
+            patient_id,
+            screener.wanted(trials),
+            token=token,
+            transport=transport,
+            seconds=settings.limits.fetch_seconds,
+            by_code=settings.service.observations == "codes",
+            unavailable=settings.service.unavailable,
+        )
 
 
 def _tell_what_is_missing(assessments: Sequence[Assessment]) -> None:

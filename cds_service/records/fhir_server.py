@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from cds_service.errors import UnobtainableError
@@ -37,6 +36,7 @@ from cds_service.records.record import (
 from cds_service.records.references import References
 from cds_service.records.searchset import Page, worse
 from cds_service.records.source import Source
+from cds_service.records.subjects import counted
 from cds_service.records.wanted import Wanted
 
 # How long a CapabilityStatement is waited for once all searches are done, where it only tells "none" from
@@ -278,7 +278,7 @@ class Acquisition:
     def _warnings(self) -> list[str]:
         warnings = []
         if dropped := sum(got.dropped for got in self._got.values()):
-            warnings.append(f"{dropped} resources of another patient were dropped.")
+            warnings.append(f"{counted(dropped, 'of another patient')} dropped")
         if hints := sorted(kind for kind, got in self._got.items() if got.hint):
             warnings.append(f"The server says that some data may be withheld: {', '.join(hints)}.")
         return warnings
@@ -294,15 +294,14 @@ def acquire(
     transport: Transport | None = None,
     by_code: bool = False,
     unavailable: Collection[str] = (),
-    ca_file: Path | None = None,
 ) -> PatientRecord:
     """One patient's record from a FHIR server, within `seconds`. Raises UnobtainableError without the
     Patient.
 
     `patient_id` is a bare id; `by_code`: see Source. A transport of its own is made and closed when
-    none is given, `ca_file`: as for Transport. Whoever calls has chosen the server: it may have any address.
+    none is given. Whoever calls has chosen the server: it may have any address.
     """
-    own = transport or Transport(ca_file=ca_file)
+    own = transport or Transport()
     try:
         source = Source(base_url.rstrip("/"), own, token, by_code=by_code, reach=ANYWHERE)
         acquisition = Acquisition(

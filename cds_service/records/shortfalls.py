@@ -115,7 +115,7 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "another patient's data": _OTHERS,
         "a resource whose patient can't be told": Reason(
             "other-patient",
-            "have the resources of {types} name the patient by a reference that his Patient resource answers to",
+            "have the resources of {types} name the patient by a reference that the Patient resource answers to",
         ),
         "total above the entries": Reason(
             "pages",

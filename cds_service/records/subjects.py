@@ -129,7 +129,7 @@ class Subjects:
             (counts[UNNAMED], "naming no patient", done),
             (counts[UNTOLD], "whose patient can't be told", "left out"),
         )
-        return [f"{_count(number, which)} {what}" for number, which, what in told if number]
+        return [f"{counted(number, which)} {what}" for number, which, what in told if number]
 
     def whose(self, resource: Resource, element: str, holder: str | None = None) -> str:
         """own, other, no person, unnamed or untold: by the element that names the patient in its type."""
@@ -221,5 +221,6 @@ def _contained(resource: Resource, contained_id: str) -> Mapping[str, Any] | Non
     return None
 
 
-def _count(number: int, which: str) -> str:
+def counted(number: int, which: str) -> str:
+    """The beginning of a sentence on so many resources."""
     return f"1 resource {which} was" if number == 1 else f"{number} resources {which} were"

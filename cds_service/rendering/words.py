@@ -59,7 +59,7 @@ REASON: Final[Mapping[str, str]] = {
     "conflicting-data": "the record contradicts itself",
     "needs-clinician": "a clinician has to judge",
     "partial-date": "a date is incomplete",
-    "retrieval-failed": "the data could not be fetched",
+    "retrieval-failed": "not all data could be fetched",
     "not-offered": "not available electronically here: ask the patient",
     "boundary": "depends on a decision of the principal investigator",
     "not-computed": "not computed",

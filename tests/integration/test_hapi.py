@@ -31,6 +31,12 @@ from tests.support.hooked import (
 pytestmark = pytest.mark.hapi
 
 
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has just started answers slowly at first."""
+    monkeypatch.setenv("CDS_LIMITS_FETCH_SECONDS", "60")
+
+
 def _assessed(arguments: Sequence[str], capsysbinary: pytest.CaptureFixture[bytes]) -> dict[str, Any]:
     assert run(["assess", *arguments, "--format", "json"]) == 0
     document = json.loads(capsysbinary.readouterr().out)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from cds_service.settings import Settings
 from tests.support.answers import Answer, answering, free_port
 from tests.support.certificates import authority
 from tests.unit.records_io.scripted_server import Answer as Scripted
-from tests.unit.records_io.scripted_server import patient, serving
+from tests.unit.records_io.scripted_server import bundle, observation, patient, serving
 
 TRIAL = "nct02917681"
 TRIALS = Path(__file__).resolve().parents[2] / "cds_service" / "trials"
@@ -351,6 +352,48 @@ def test_what_a_server_did_not_give_is_told_beside_a_result_that_goes_to_a_file(
         "try again, and see the server's log for why it failed.\n"
     )
     assert err.removeprefix("cds-service: ").strip() in assessment["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("CDS_LIMITS_FETCH_SECONDS", "0.5", "timeout"),
+        ("CDS_LIMITS_FETCHED_RESOURCES", "2", "more data than are read"),
+    ],
+)
+def test_the_sites_limits_hold_for_what_is_read_from_a_server(
+    setting: str,
+    value: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """What `assess` advises to raise is what bounded it."""
+    ended = threading.Event()
+
+    def slow(_: object) -> Scripted:
+        ended.wait(20)
+        return Scripted("", 404)
+
+    page = bundle(observation("o1", "p"), observation("o2", "p"), observation("o3", "p"))
+    observations = slow if reason == "timeout" else Scripted(page)
+    monkeypatch.setenv(setting, value)
+    with serving({"Patient/p": patient("p"), "Observation": observations}) as server:
+        arguments = [
+            "assess",
+            "--fhir-server",
+            server.base,
+            "--patient",
+            "p",
+            "--trial",
+            TRIAL,
+            "--format",
+            "json",
+        ]
+        out, err = _ends(arguments, 0, capsysbinary)
+        ended.set()
+    assert json.loads(out)["data"]["Observation"]["reason"] == reason
+    assert setting.removeprefix("CDS_LIMITS_").lower() in err
 
 
 def test_a_server_with_a_certificate_of_the_sites_own_authority_is_asked(

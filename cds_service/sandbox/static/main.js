@@ -90,7 +90,8 @@ function showWelcome() {
     el("ul", {},
       el("li", {}, "Answer the trial's questions and see the card change."),
       el("li", {}, "Accept a suggestion: draft orders are stored on the sandbox's FHIR server."),
-      el("li", {}, "Read every criterion with its evidence under “Assessment”.")),
+      el("li", {}, "Read every criterion with its evidence under “Assessment”."),
+      el("li", {}, "Let data be withheld, late or cut short, and see the card say what is missing.")),
     el("p", { className: "soft" }, "All patients are invented. Nothing leaves this machine.")));
 }
 

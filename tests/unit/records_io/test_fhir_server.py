@@ -155,7 +155,7 @@ def test_another_patients_resources_are_dropped_and_counted_and_leave_doubt(
         record = acquire(server.base, "1", ("Condition",), transport=transport)
     assert [c["id"] for c in record.of_type("Condition")] == ["c1"]
     assert state(record, "Condition") == ("truncated", "another patient's data")
-    assert record.warnings == ("2 resources of another patient were dropped.",)
+    assert record.warnings == ("2 resources of another patient were dropped",)
 
 
 def test_pages_are_followed_with_the_token_and_merged(transport: Transport) -> None:
