@@ -12,7 +12,7 @@ from contextlib import closing
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 import typer
@@ -35,6 +35,8 @@ from cds_service.rendering.text import render_text
 from cds_service.screening import Screener
 from cds_service.settings import Settings, load_settings, values
 
+# A chart that opens can't wait as long as somebody at a command line.
+LEAST_SECONDS: Final = 10.0
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
@@ -56,6 +58,14 @@ def assess(
         str | None, typer.Option(metavar="ID", help="The patient, where several are there.")
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the server's bearer token.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=600,
+            help="How long to wait for the server; default: limits.fetch_seconds, at least 10.",
+        ),
+    ] = None,
     trial: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="A trial (repeatable); default: all.")
     ] = None,
@@ -77,7 +87,7 @@ def assess(
     config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
 ) -> None:
     """Assess one patient for the known trials; exits 0 whatever the assessment says."""
-    _check_usage(file, fhir_server, patient, token_file, missing or [])
+    _check_usage(file, fhir_server, patient, token_file, seconds, missing or [])
     _check_explaining(explain, explain_full, form)
     day, patient_id, left_out = _day(as_of), _patient_id(patient), _types(missing or [])
     settings = load_settings(config)
@@ -86,7 +96,8 @@ def assess(
     chosen = [screener.catalog.get(trial_id).trial for trial_id in trials]
     explained = chosen_criteria(chosen, explain or ())
     if fhir_server is not None:
-        record = _from_server(settings, screener, fhir_server, str(patient_id), token_file, trials)
+        wait = seconds or max(settings.limits.fetch_seconds, LEAST_SECONDS)
+        record = _from_server(settings, screener, fhir_server, str(patient_id), token_file, wait, trials)
     else:
         record = read_bundle(read_json(_read(str(file))), patient_id=patient_id, missing=left_out)
     assessments = screener.screen(record, trials, day or today(settings)(), explain=explained)
@@ -103,6 +114,7 @@ def _check_usage(
     fhir_server: str | None,
     patient: str | None,
     token_file: Path | None,
+    seconds: float | None,
     missing: Sequence[str],
 ) -> None:
     if (file is None) == (fhir_server is None):
@@ -113,6 +125,8 @@ def _check_usage(
         raise InputError("--missing goes with a Bundle: a server says itself what it does not have.")
     if fhir_server is None and token_file is not None:
         raise InputError("--token-file goes with --fhir-server.")
+    if fhir_server is None and seconds is not None:
+        raise InputError("--seconds goes with --fhir-server.")
 
 
 def _check_explaining(explain: Sequence[str] | None, full: bool, form: Format) -> None:
@@ -168,6 +182,7 @@ def _from_server(
     fhir_server: str,
     patient_id: str,
     token_file: Path | None,
+    seconds: float,
     trials: Sequence[str],
 ) -> PatientRecord:
     try:
@@ -183,7 +198,7 @@ def _from_server(
             screener.wanted(trials),
             token=token,
             transport=transport,
-            seconds=settings.limits.fetch_seconds,
+            seconds=seconds,
             by_code=settings.service.observations == "codes",
             unavailable=settings.service.unavailable,
         )

@@ -42,7 +42,7 @@ _THINGS: Final = frozenset({"Device", "Location", "Substance"})
 class Subjects:
     """Tells the patient's resources from others', and counts what is left out. `others`: the Patients beside.
 
-    `untold`: types of which something is left out that may be the patient's; `foreign`: of which something is another's.
+    `untold`: types of which something is left out that may be the patient's; `foreign`: something that is another's.
     """
 
     patient: Mapping[str, Any]

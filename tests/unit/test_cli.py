@@ -205,6 +205,7 @@ def test_the_patient_may_be_named_with_or_without_its_type(
         (["assess", "--fhir-server", "http://u:p@127.0.0.1:9/", "--patient", "p"], "without credentials"),
         (["assess", "--fhir-server", "http://127.1:9/", "--patient", "p"], "usual notation"),
         (["assess", "b.json", "--token-file", "t"], "--token-file goes with --fhir-server"),
+        (["assess", "b.json", "--seconds", "5"], "--seconds goes with --fhir-server"),
         (
             ["assess", "--fhir-server", "http://127.0.0.1:9", "--patient", "p", "--missing", "Condition"],
             "--missing",
@@ -355,15 +356,17 @@ def test_what_a_server_did_not_give_is_told_beside_a_result_that_goes_to_a_file(
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "reason"),
+    ("setting", "value", "seconds", "reason"),
     [
-        ("CDS_LIMITS_FETCH_SECONDS", "0.5", "timeout"),
-        ("CDS_LIMITS_FETCHED_RESOURCES", "2", "more data than are read"),
+        ("CDS_LIMITS_SEARCH_SECONDS", "0.5", (), "timeout"),
+        ("CDS_LIMITS_FETCH_SECONDS", "30", ("--seconds", "0.5"), "timeout"),
+        ("CDS_LIMITS_FETCHED_RESOURCES", "2", (), "more data than are read"),
     ],
 )
 def test_the_sites_limits_hold_for_what_is_read_from_a_server(
     setting: str,
     value: str,
+    seconds: tuple[str, ...],
     reason: str,
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
@@ -389,11 +392,12 @@ def test_the_sites_limits_hold_for_what_is_read_from_a_server(
             TRIAL,
             "--format",
             "json",
+            *seconds,
         ]
         out, err = _ends(arguments, 0, capsysbinary)
         ended.set()
     assert json.loads(out)["data"]["Observation"]["reason"] == reason
-    assert setting.removeprefix("CDS_LIMITS_").lower() in err
+    assert ("fetched_resources" if "RESOURCES" in setting else "fetch_seconds") in err
 
 
 def test_a_server_with_a_certificate_of_the_sites_own_authority_is_asked(
