@@ -18,6 +18,7 @@ from cds_service.settings import ClientSettings
 from tests.contract.conftest import Make
 from tests.contract.hook_requests import SERVICE, als, hook_request, person, searchset
 from tests.contract.test_clients import BASE, ISSUER, JWKS, call, token
+from tests.support.clock import Clock
 
 
 def _told(answer: Any, status: int) -> str:
@@ -182,16 +183,6 @@ def test_texts_of_any_length_make_no_failure(make_app: Make) -> None:
 
 
 # ── rates ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

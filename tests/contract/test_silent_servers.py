@@ -16,6 +16,7 @@ from cds_service.records.fhir_transport import Bounds, Transport
 from tests.contract.conftest import Make
 from tests.contract.hook_requests import als, person
 from tests.contract.test_servers import SECRET, Hospitals, chart
+from tests.support.clock import Clock
 from tests.unit.records_io.scripted_server import Answer, bundle, elapsed, serving
 from tests.unit.test_metrics import value
 
@@ -23,21 +24,12 @@ GATE = {"patient": person(), "condition": bundle(als())}
 DOWN = dict.fromkeys(("Patient/1", "Condition", "metadata"), Answer("", 503))
 
 
-class Moved:
-    """The machine's clock, as a test moves it."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Moved:
-    return Moved()
+def clock() -> Clock:
+    return Clock()
 
 
-def hospitals(make_app: Make, folder: Path, clock: Moved, **servers: str) -> Hospitals:
+def hospitals(make_app: Make, folder: Path, clock: Clock, **servers: str) -> Hospitals:
     made = Hospitals(
         make_app, folder, **{name: {"fhir_servers": (server,)} for name, server in servers.items()}
     )
@@ -62,7 +54,7 @@ def changes(made: Hospitals) -> list[dict[str, Any]]:
 
 
 def test_a_client_whose_server_is_down_is_told_so_at_once_and_no_other_client_is(
-    make_app: Make, tmp_path: Path, clock: Moved
+    make_app: Make, tmp_path: Path, clock: Clock
 ) -> None:
     with serving(chart()) as well, serving(DOWN) as server:
         made = hospitals(make_app, tmp_path, clock, a=server.base, b=well.base)
@@ -91,7 +83,7 @@ def test_a_client_whose_server_is_down_is_told_so_at_once_and_no_other_client_is
 
 
 def test_prefetch_gives_its_card_meanwhile_and_says_what_is_missing(
-    make_app: Make, tmp_path: Path, clock: Moved
+    make_app: Make, tmp_path: Path, clock: Clock
 ) -> None:
     with serving(DOWN) as server:
         made = hospitals(make_app, tmp_path, clock, a=server.base)
@@ -108,7 +100,7 @@ def test_prefetch_gives_its_card_meanwhile_and_says_what_is_missing(
     assert lost["Observation"] == "failed"
 
 
-def test_a_server_that_is_back_is_found_by_one_call(make_app: Make, tmp_path: Path, clock: Moved) -> None:
+def test_a_server_that_is_back_is_found_by_one_call(make_app: Make, tmp_path: Path, clock: Clock) -> None:
     with serving(dict(DOWN)) as server:
         made = hospitals(make_app, tmp_path, clock, a=server.base)
         for _ in range(CALLS):

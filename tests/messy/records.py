@@ -8,25 +8,12 @@ from typing import Any, Final
 
 from tests.builders import Resource, resources_of
 from tests.contract.hook_requests import hook_request
-from tests.trials.criteria import CRITERIA
+from tests.trials.criteria import CRITERIA, HUMAN
 
 DATA: Final = Path(__file__).parent / "data"
 # With §9's base record B0: what its data meet, what a person must answer, and nothing else found.
 _MET: Final = frozenset(
     {"H1-Condition", "H2-Age", "IN01-Age", "H3-Gender", "IN02-ElEscorial", "IN03-AlsfrsR", "IN04-Fvc"}
-)
-_HUMAN: Final = frozenset(
-    {
-        "IN05-NoPregnancyAgreement",
-        "IN06-RegionalAccess",
-        "IN07-ConsentCapacity",
-        "IN08-LocalFollowUp",
-        "EX02-CannotLieStill",
-        "EX03i-ProcedureIncapacity",
-        "EX04-OtherInterferingDisease",
-        "EX14b-UnstableMentalHealth",
-        "EX16-MscExpansionFailure",
-    }
 )
 # Decided by results, never by nothing having been found.
 RESULTS: Final = (
@@ -47,7 +34,7 @@ def expected(**others: str) -> Expected:
     for criterion in CRITERIA:
         if criterion in _MET:
             found[criterion] = "met", ()
-        elif criterion in _HUMAN:
+        elif criterion in HUMAN:
             found[criterion] = "unknown", ("needs-clinician",)
         else:
             found[criterion] = "not-met", ()

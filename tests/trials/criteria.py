@@ -70,3 +70,17 @@ TIER_A: Final = frozenset(
         "EX10a-Pregnancy",
     }
 )
+# What only people know: unknown of whatever record.
+HUMAN: Final = frozenset(
+    {
+        "IN05-NoPregnancyAgreement",
+        "IN06-RegionalAccess",
+        "IN07-ConsentCapacity",
+        "IN08-LocalFollowUp",
+        "EX02-CannotLieStill",
+        "EX03i-ProcedureIncapacity",
+        "EX04-OtherInterferingDisease",
+        "EX14b-UnstableMentalHealth",
+        "EX16-MscExpansionFailure",
+    }
+)

@@ -15,25 +15,12 @@ from typing import Any, Final
 
 from tests import builders as fhir
 from tests.builders import Resource
-from tests.trials.criteria import CRITERIA, EXCLUSIONS
+from tests.trials.criteria import CRITERIA, EXCLUSIONS, HUMAN
 
 FOLDER: Final = Path(__file__).parents[2] / "cds_service" / "trials" / "nct02917681" / "vignettes"
 # B0's verdicts: what only people know stays unknown.
-_HUMAN: Final = frozenset(
-    {
-        "IN05-NoPregnancyAgreement",
-        "IN06-RegionalAccess",
-        "IN07-ConsentCapacity",
-        "IN08-LocalFollowUp",
-        "EX02-CannotLieStill",
-        "EX03i-ProcedureIncapacity",
-        "EX04-OtherInterferingDisease",
-        "EX14b-UnstableMentalHealth",
-        "EX16-MscExpansionFailure",
-    }
-)
 _B0_VERDICTS: Final = {
-    criterion: "unknown" if criterion in _HUMAN else "not-met" if criterion in EXCLUSIONS else "met"
+    criterion: "unknown" if criterion in HUMAN else "not-met" if criterion in EXCLUSIONS else "met"
     for criterion in CRITERIA
 }
 

@@ -55,6 +55,7 @@ from tests.builders import (
 )
 from tests.trials.assessing import SITE_ZONE, TRIAL, assess, criterion
 from tests.trials.criteria import CRITERIA
+from tests.trials.needs import ANSWERS, NEEDS
 
 S: Final = date(2026, 6, 15)
 DAY: Final = "2026-06-05"  # of evidence that is dated
@@ -349,56 +350,7 @@ def test_an_answer_older_than_the_newest_evidence_counts_as_absent(criterion_id:
 
 # --- §1.2: what a failed or missing type does, row by row (§2.1, §2.10) ------------------------------------------
 
-_MEDICATIONS: Final = "MedicationRequest MedicationStatement MedicationAdministration MedicationDispense"
-_DEVICES: Final = "Procedure Condition DeviceUseStatement Device DeviceRequest ServiceRequest SupplyDelivery"
-NEEDS: Final[Mapping[str, str]] = {
-    "H1-Condition": "Condition",
-    "H2-Age": "",
-    "IN01-Age": "",
-    "H3-Gender": "",
-    "IN02-ElEscorial": "Observation Condition",
-    "IN03-AlsfrsR": "Observation QuestionnaireResponse",
-    "IN04-Fvc": "Observation DiagnosticReport",
-    "IN05-NoPregnancyAgreement": "",
-    "IN06-RegionalAccess": "",
-    "IN07-ConsentCapacity": "Consent Condition Observation",
-    "IN08-LocalFollowUp": "",
-    "EX01-PriorCellTherapy": f"Procedure Condition ServiceRequest {_MEDICATIONS}",
-    "EX02-CannotLieStill": "Condition Observation",
-    "EX03a-Autoimmune": "Condition Procedure",
-    "EX03b-Myeloproliferative": "Condition Procedure",
-    "EX03c-Myelodysplastic": "Condition Procedure",
-    "EX03d-Leukemia": "Condition Procedure",
-    "EX03e-Lymphoma": "Condition Procedure",
-    "EX03f-WholeBodyIrradiation": "Condition Procedure",
-    "EX03g-HipFracture": "Condition Procedure",
-    "EX03h-SevereScoliosis": "Condition Observation",
-    "EX03i-ProcedureIncapacity": "Condition MedicationRequest MedicationStatement",
-    "EX04-OtherInterferingDisease": "Condition",
-    "EX05-OtherNeuro": "Condition",
-    "EX06-AstAlt": "Observation",
-    "EX07-Creatinine": "Observation",
-    "EX08a-HepatitisB": "Observation Condition Immunization",
-    "EX08b-HepatitisC": "Observation Condition",
-    "EX08c-Hiv": "Observation Condition",
-    "EX08d-Htlv": "Observation Condition",
-    "EX08e-Syphilis": "Observation Condition",
-    "EX09-Immunosuppressant": f"Condition {_MEDICATIONS}",
-    "EX10a-Pregnancy": "Observation Condition Procedure",
-    "EX10b-Breastfeeding": "Observation Condition",
-    "EX11-Immunodeficiency": "Condition",
-    "EX12-OtherTrial": "ResearchSubject Condition",
-    "EX13a-Niv": f"Observation {_DEVICES}",
-    "EX13b-Tracheostomy": _DEVICES,
-    "EX13c-DiaphragmPacing": _DEVICES,
-    "EX14a-SubstanceUse": f"Condition Observation {_MEDICATIONS}",
-    "EX14b-UnstableMentalHealth": "Condition",
-    "EX15-AlternativeFeeding": f"Observation NutritionOrder {_DEVICES}",
-    "EX16-MscExpansionFailure": "",
-}
 TYPES: Final = sorted({kind for needed in NEEDS.values() for kind in needed.split()} | {"Encounter"})
-# Answers may decide every row that people can be asked, so their failure leaves no such row at "nothing found".
-_BY_ANSWER: Final = "QuestionnaireResponse"
 
 
 def _facts_of_a_woman() -> Resource:
@@ -406,7 +358,7 @@ def _facts_of_a_woman() -> Resource:
 
 
 @pytest.mark.parametrize("state", ["failed", "truncated", "refused"])
-@pytest.mark.parametrize("kind", [k for k in TYPES if k != _BY_ANSWER])
+@pytest.mark.parametrize("kind", [k for k in TYPES if k != ANSWERS])
 def test_a_failed_type_opens_the_rows_that_need_it_and_no_other(kind: str, state: str) -> None:
     assessment = assess(_facts_of_a_woman(), states={kind: state})
     opened = {r["id"] for r in assessment["criteria"] if "retrieval-failed" in r["reasons"]}
@@ -421,7 +373,7 @@ def test_a_failed_type_opens_the_rows_that_need_it_and_no_other(kind: str, state
 
 
 def test_failed_answers_open_what_an_answer_could_decide() -> None:
-    assessment = assess(_facts_of_a_woman(), states={_BY_ANSWER: "failed"})
+    assessment = assess(_facts_of_a_woman(), states={ANSWERS: "failed"})
     before = {r["id"]: r for r in assess(_facts_of_a_woman())["criteria"]}
     for found in assessment["criteria"]:
         name = found["id"]
@@ -432,7 +384,7 @@ def test_failed_answers_open_what_an_answer_could_decide() -> None:
     assert assessment["status"] == "unknown"
 
 
-@pytest.mark.parametrize("kind", [k for k in TYPES if k not in ("Condition", _BY_ANSWER)])
+@pytest.mark.parametrize("kind", [k for k in TYPES if k not in ("Condition", ANSWERS)])
 def test_a_type_that_is_not_offered_opens_only_what_finds_nothing_else(kind: str) -> None:
     """Tier A blocks as always; tiers B and C stay open without blocking and are for asking."""
     before = {r["id"]: r for r in assess(b0())["criteria"]}

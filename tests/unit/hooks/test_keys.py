@@ -28,6 +28,7 @@ from cds_service.hooks.keys import (
 from cds_service.hooks.strict_json import strict_json
 from tests.support.certificates import authority
 from tests.support.client_keys import ec_key, jwk_of, jwk_set, rsa_key
+from tests.support.clock import Clock
 from tests.unit.records_io.scripted_server import Answer, serving
 
 A, B = jwk_of(ec_key("a"), "key-a"), jwk_of(ec_key("b"), "key-b")
@@ -245,14 +246,6 @@ class Publisher:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 Published = Callable[[Publisher], PublishedKeys]

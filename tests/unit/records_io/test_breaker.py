@@ -21,20 +21,11 @@ from cds_service.records.breaker import (
 )
 from cds_service.records.fhir_transport import Bounds, Deadline, FetchFailure, Transport
 from cds_service.records.source import Source
+from tests.support.clock import Clock
 from tests.unit.records_io.scripted_server import Answer, bundle, elapsed, outcome, patient, serving
 from tests.unit.records_io.watching import Watching
 
 SERVER = "a server"
-
-
-class Clock:
-    """A clock that stands until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
