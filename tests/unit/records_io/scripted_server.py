@@ -103,10 +103,10 @@ def observation(observation_id: str, patient_id: str = "1", **more: Any) -> dict
 
 
 class _Server(ThreadingHTTPServer):
-    """A client that needs no more of an answer may break off; that is no failure to print."""
+    """A client that needs no more of an answer may break off, or trust no certificate; that is no failure to print."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
