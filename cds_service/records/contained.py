@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from cds_service.records.dates import EFFECTIVE
 from cds_service.records.observations import DATES, inherited_meta
+from cds_service.records.patient_search import REFERRED
 from cds_service.records.versions import UNKNOWN_MODIFIER, with_tag
 
 Resource = dict[str, Any]
 
-EXTRACTED: Final = frozenset({"Observation", "Medication", "Substance", "Device", "ResearchStudy"})
+EXTRACTED: Final = REFERRED | {"Observation"}
 # How deep contained resources are looked for in contained ones, which FHIR R4 does not allow.
 _NESTED: Final = 3
 _REPORTS: Final = frozenset({"DiagnosticReport", "Observation"})

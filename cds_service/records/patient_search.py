@@ -38,6 +38,8 @@ REFERRING: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = Mapping
         "Consent": (("provision", "data", "reference"), frozenset({"ResearchStudy"})),
     }
 )
+# All that is led to; searches include it beside their matches (clinical-spec §2.1).
+REFERRED: Final[frozenset[str]] = frozenset().union(*(types for _, types in REFERRING.values()))
 # Without a patient of their own, or (a Device) perhaps without: what leads to them, by the type that is led to.
 COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
     kind: frozenset(

@@ -12,15 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cds_service.records.patient_search import REFERRED
 from cds_service.records.record import COMPLETE, FAILED, NOT_OFFERED, PENDING, REFUSED, TRUNCATED
 
 # R4 search parameters that name the patient are read from these elements.
 _SUBJECT_ELEMENTS: Final = ("subject", "patient", "individual", "beneficiary")
 # What a search answers with; a collection is what some clients make of it for prefetch.
 _RESULT_TYPES: Final = ("searchset", "collection")
-# What searches include beside their matches (clinical-spec §2.1), where a Bundle doesn't say, or says wrongly, which is
-# which.
-_INCLUDED_TYPES: Final = frozenset({"Medication", "Substance", "Device", "ResearchStudy"})
 # An outcome of these codes says that the answer may lack something, however mild its severity.
 _INCOMPLETE_CODES: Final = frozenset(
     {"incomplete", "too-costly", "timeout", "throttled", "transient", "exception", "lock-error", "no-store"}
@@ -128,7 +126,8 @@ def _holds_results(bundle: Mapping[str, Any]) -> bool:
 def _is_include(entry: Mapping[str, Any], kind: str, resource_type: str) -> bool:
     search = entry.get("search")
     mode = search.get("mode") if isinstance(search, dict) else None
-    return mode == "include" or (kind != resource_type and kind in _INCLUDED_TYPES)
+    # Some Bundles don't say, or say wrongly, which is which.
+    return mode == "include" or (kind != resource_type and kind in REFERRED)
 
 
 def _failed_response(entries: list[Any]) -> bool:

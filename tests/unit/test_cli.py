@@ -329,23 +329,16 @@ def test_a_patient_that_can_not_be_had_ends_with_what_to_do(
     assert said == f"cds-service: The Patient could not be obtained (HTTP {status}). {to_do}\n"
 
 
+def _of_patient_p(server: str) -> list[str]:
+    return ["assess", "--fhir-server", server, "--patient", "p", "--trial", TRIAL, "--format", "json"]
+
+
 def test_what_a_server_did_not_give_is_told_beside_a_result_that_goes_to_a_file(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     script = {"Patient/p": patient("p"), "Observation": Scripted("boom", 500), "metadata": Scripted("", 404)}
     with serving(script) as server:
-        arguments = [
-            "assess",
-            "--fhir-server",
-            server.base,
-            "--patient",
-            "p",
-            "--trial",
-            TRIAL,
-            "--format",
-            "json",
-        ]
-        out, err = _ends(arguments, 0, capsysbinary)
+        out, err = _ends(_of_patient_p(server.base), 0, capsysbinary)
     assessment = json.loads(out)
     lost = [r for r in assessment["criteria"] if "retrieval-failed" in r["reasons"]]
     assert err == (
@@ -382,19 +375,7 @@ def test_the_sites_limits_hold_for_what_is_read_from_a_server(
     observations = slow if reason == "timeout" else Scripted(page)
     monkeypatch.setenv(setting, value)
     with serving({"Patient/p": patient("p"), "Observation": observations}) as server:
-        arguments = [
-            "assess",
-            "--fhir-server",
-            server.base,
-            "--patient",
-            "p",
-            "--trial",
-            TRIAL,
-            "--format",
-            "json",
-            *seconds,
-        ]
-        out, err = _ends(arguments, 0, capsysbinary)
+        out, err = _ends([*_of_patient_p(server.base), *seconds], 0, capsysbinary)
         ended.set()
     assert json.loads(out)["data"]["Observation"]["reason"] == reason
     assert ("fetched_resources" if "RESOURCES" in setting else "fetch_seconds") in err
