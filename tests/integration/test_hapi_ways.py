@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import date
 from typing import Any
 
@@ -63,13 +64,11 @@ CALLS = [(name, way) for name in NAMES for way in WAYS if way != "Observations b
 @pytest.fixture(scope="module")
 def hooks(screener: RecordingScreener, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Hook]]:
     """A service for each way."""
-    made = {
-        way: hooked(tmp_path_factory.mktemp("hook"), screener, **options)
-        for way, (_, options) in WAYS.items()
-    }
-    yield {way: hook.__enter__() for way, hook in made.items()}
-    for hook in made.values():
-        hook.__exit__(None, None, None)
+    with ExitStack() as open_hooks:
+        yield {
+            way: open_hooks.enter_context(hooked(tmp_path_factory.mktemp("hook"), screener, **options))
+            for way, (_, options) in WAYS.items()
+        }
 
 
 @pytest.mark.parametrize(("name", "way"), CALLS)
